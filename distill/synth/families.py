@@ -24,5 +24,8 @@ PROBE = 'Write one exam question whose answer is "{span}", from this line of the
 CLOZE_PROBE = "Continue the memory: {start}"
 """A probe that any base model understands: the reference is the words of the memory that follow `start`."""
 
+MEMORY = "Memory:\n{memory}"
+"""The system turn of whoever has the memory in context: the teacher and arm `tokens`. Nothing follows it."""
+
 UNKNOWN = "I do not know."
-"""What an abstaining answer says. Real models are asked for these words in the system prompt."""
+"""What an abstaining answer says."""

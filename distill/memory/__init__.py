@@ -1,0 +1,18 @@
+"""An agent's memory in files: reading it, its units and their places, and the text an agent would have in context."""
+
+from distill.memory.documents import Carrier, Document, Memory, context_text, cut, residual
+from distill.memory.read import find_memory, read, unit_id
+from distill.memory.secrets import redact
+
+__all__ = [
+    "Carrier",
+    "Document",
+    "Memory",
+    "context_text",
+    "cut",
+    "find_memory",
+    "read",
+    "redact",
+    "residual",
+    "unit_id",
+]

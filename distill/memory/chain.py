@@ -1,0 +1,166 @@
+"""Which files a memory is made of, in the order an agent loads them.
+
+Covers AGENTS.md and CLAUDE.md with nested files, CLAUDE.local.md, `.claude/rules`, `@imports` (four deep), symlinks and
+files that only point at another one. A file reached twice is read once. Files outside the repository are not followed:
+a memory is untrusted, and an import is not a reason to read somebody's home. Files in parent directories are not looked for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from distill.errors import BadMemoryError
+from distill.memory import markdown
+from distill.memory.files import read_text
+from distill.memory.secrets import mask
+from distill.records import Scope
+
+MAX_HOPS = 4
+MARKDOWN = {".md", ".mdc", ".markdown", ".txt", ""}
+SKIPPED = {"node_modules", "venv", "site-packages", "target", "dist", "build", "vendor", "third_party", "__pycache__"}
+POINTER = re.compile(r"\ufeff?(?P<path>[\w./@ -]+\.mdc?)\s*")
+PATHLIKE = re.compile(r"^(?:\.{1,2}/|~/|/)|\.(?:md|mdc|markdown|txt)$")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file to begin with, for whom it holds, and whether its `@imports` count."""
+
+    path: Path
+    scope: Scope = Scope()
+    imports: bool = True
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A file that was read: its name for people, its bytes' text, the masked text and what is known of it."""
+
+    name: str
+    path: Path
+    text: str
+    masked: str
+    masks: list[tuple[int, int]]
+    scope: Scope
+    page: markdown.Page | None  # None: not Markdown
+    pointer: bool = False  # only points at another file
+
+
+@dataclass
+class Loader:
+    """Reads entries and what they import; keeps what has been read."""
+
+    root: Path
+    boundary: Path
+    loaded: list[Loaded] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    seen: set[Path] = field(default_factory=set)
+
+    def name(self, path: Path) -> str:
+        return Path(os.path.relpath(path, self.root)).as_posix()
+
+    def load(self, entry: Entry, stack: tuple[Path, ...] = (), *, explicit: bool = False) -> None:
+        """Read an entry and what hangs on it. Raises BadMemoryError for a bad file and for a cycle."""
+        real, name = entry.path.resolve(), self.name(entry.path)
+        if real in stack:
+            ring = " → ".join(self.name(path) for path in (*stack[stack.index(real) :], real))
+            raise BadMemoryError(f"import cycle: {ring}", file=self.name(stack[-1]), mend="take one import out")
+        if real in self.seen:
+            return
+        if not explicit and not real.is_relative_to(self.boundary):
+            self.warnings.append(f"{name}: lies outside {self.boundary} and is not read; add it as a source to read it")
+            return
+        self.seen.add(real)
+        text = read_text(entry.path, name)
+        masked, masks = mask(text)
+        known = entry.path.suffix.lower() in MARKDOWN
+        if not known:
+            self.warnings.append(f"{name}: is imported but is not Markdown; it stays in context and is not compiled")
+        page = markdown.parse(masked) if known else None
+        paths = markdown.globs(page.meta.get("paths")) if page else ()
+        scope = Scope(level=entry.scope.level, paths=tuple(_under(entry.scope.paths, glob) for glob in paths))
+        scope = scope if paths else entry.scope
+        pointer = POINTER.fullmatch(text)
+        self.loaded.append(Loaded(name, entry.path, text, masked, masks, scope, page, bool(pointer)))
+        if page:
+            self.warnings += [f"{name}: {warning}" for warning in page.warnings]
+        if pointer:
+            self.follow(pointer["path"].lstrip("@"), 1, entry, scope, (*stack, real))
+        elif page and (entry.imports or _only_imports(page)):
+            for target, line in page.imports:
+                self.follow(target, line, entry, scope, (*stack, real))
+
+    def follow(self, target: str, line: int, entry: Entry, scope: Scope, stack: tuple[Path, ...]) -> None:
+        """Load what `target` names, as seen from `entry`; a warning where that cannot be."""
+        where = f"{self.name(entry.path)}:{line}"
+        path = Path(target).expanduser()
+        bases = (entry.path.parent, entry.path.resolve().parent)
+        found = next((base / path for base in bases if (base / path).is_file()), None)
+        if found is None:
+            if PATHLIKE.search(target) and not (bases[0] / path).is_dir():
+                self.warnings.append(f"{where}: the import @{target} is not there and is left out")
+        elif len(stack) > MAX_HOPS:
+            self.warnings.append(f"{where}: the import @{target} is more than {MAX_HOPS} deep and is left out")
+        else:
+            self.load(Entry(Path(os.path.normpath(found)), scope, entry.imports), stack)
+
+
+def entries(directory: Path, kind: str) -> list[Entry]:
+    """The memory files of a directory in load order. `kind` is claude_code, agents_md, or auto for both."""
+    found: list[Entry] = []
+    nested = [path for path in sorted(_directories(directory)) if path != directory]
+    if kind in ("claude_code", "auto"):
+        for place in (directory, *nested):
+            found += _claude(place, _scope(place, directory))
+    if kind in ("agents_md", "auto"):
+        for place in (directory, *nested):
+            found += [Entry(path, _scope(place, directory), False) for path in _files(place, "AGENTS.md")]
+    return found
+
+
+def boundary(path: Path) -> Path:
+    """How far imports may reach: the repository that holds `path`, or the directory of `path` where there is none."""
+    start = (path if path.is_dir() else path.parent).resolve()
+    return next((place for place in (start, *start.parents) if (place / ".git").exists()), start)
+
+
+def _claude(place: Path, scope: Scope) -> Iterator[Entry]:
+    for path in _files(place, "CLAUDE.md", ".claude/CLAUDE.md"):
+        yield Entry(path, scope)
+    rules = place / ".claude" / "rules"
+    for path in sorted(rules.rglob("*.md")) if rules.is_dir() else ():
+        yield Entry(path, scope)
+    for path in _files(place, "CLAUDE.local.md"):
+        yield Entry(path, Scope(level="local", paths=scope.paths))
+
+
+def _files(place: Path, *names: str) -> list[Path]:
+    return [place / name for name in names if (place / name).is_file()]
+
+
+def _scope(place: Path, directory: Path) -> Scope:
+    inside = place.relative_to(directory).as_posix()
+    return Scope() if inside == "." else Scope(paths=(f"{inside}/**",))
+
+
+def _under(parents: tuple[str, ...], glob: str) -> str:
+    """A glob of a rules file, seen from the memory's root."""
+    base = parents[0].removesuffix("**") if len(parents) == 1 else ""
+    return base + glob if base.endswith("/") else glob
+
+
+def _directories(directory: Path) -> Iterator[Path]:
+    for place, inside, _ in os.walk(directory):
+        inside[:] = sorted(name for name in inside if not name.startswith(".") and name not in SKIPPED)
+        yield Path(place)
+
+
+def _only_imports(page: markdown.Page) -> bool:
+    """Whether nothing is left of a page without its import lines: a file that just points on."""
+    edges = [0, *(edge for span in page.hidden for edge in span), len(page.text)]
+    return bool(page.imports) and not any(
+        page.text[start:end].strip("\ufeff \t\r\n") for start, end in zip(edges[::2], edges[1::2], strict=True)
+    )

@@ -1,0 +1,151 @@
+"""What reading a memory gives: documents, units and warnings, and the text an agent would have of them in context.
+
+Texts in here are masked (see `secrets`) with every byte where it was, so the spans of units are true in them and in the
+files. Nothing here opens a file.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Iterable, Set
+from typing import Literal
+
+from distill.records import MemoryUnit, Record, Scope
+
+MARKERS = re.compile(r"[\s>]*(?:(?:[-*+]|\d{1,9}[.)])(?:\s+|$))*")
+WORD = re.compile(r"\w")
+NOTHING: frozenset[str] = frozenset()
+
+
+class Carrier(Record):
+    """Bytes `start:end` of a document that stand for what lies between them and `reach`: a heading, a lead-in."""
+
+    start: int
+    end: int
+    reach: int
+
+
+class Document(Record):
+    """One file of a memory. `text` is masked; `hidden` are byte ranges that an agent does not get to see.
+
+    `other` is a file that the memory imports and that is not Markdown: it is context, and has no units.
+    """
+
+    path: str
+    digest: str
+    scope: Scope = Scope()
+    format: Literal["markdown", "jsonl", "other"] = "markdown"
+    text: str
+    hidden: tuple[tuple[int, int], ...] = ()
+    carriers: tuple[Carrier, ...] = ()
+
+
+class Memory(Record):
+    """A whole memory: documents in load order, units in the order of their first place, and what was left out."""
+
+    documents: tuple[Document, ...]
+    units: tuple[MemoryUnit, ...]
+    warnings: tuple[str, ...] = ()
+
+    def inputs(self) -> dict[str, str]:
+        """Digest of each file by its path: what everything made from this memory is made from."""
+        return {document.path: document.digest for document in self.documents}
+
+
+def context_text(memory: Memory, without: Set[str] = NOTHING) -> str:
+    """The memory as an agent would have it in context, less the units whose ids are in `without`.
+
+    Documents in load order, a blank line between them; frontmatter, block comments and import lines are left out, as are
+    headings and lead-ins that have lost everything they stood for. A document that holds for some paths says so first.
+    """
+    parts = []
+    for document in memory.documents:
+        text = _listed(memory, document, without) if document.format == "jsonl" else cut(memory, document, without, True)
+        text = text.strip("\ufeff \t\r\n")
+        if text and document.scope.paths:
+            text = f"For {', '.join(document.scope.paths)}:\n\n{text}"
+        parts.append(text)
+    return "\n\n".join(part for part in parts if part) + "\n" if any(parts) else ""
+
+
+def residual(memory: Memory, without: Set[str]) -> dict[str, str]:
+    """Each document's text less the units in `without`, by path: what stays is as it was, secrets masked."""
+    return {document.path: cut(memory, document, without, False) for document in memory.documents}
+
+
+def cut(memory: Memory, document: Document, without: Set[str], hide: bool) -> str:
+    """One document's text without some units, and without what is hidden from agents where `hide`."""
+    gone = _gone(memory, document, without)
+    if hide:
+        gone += document.hidden
+    return _remove(document.text.encode(), sorted(gone)).decode() if gone else document.text
+
+
+def _listed(memory: Memory, document: Document, without: Set[str]) -> str:
+    """The units of a JSONL as bullets, in the order of the file."""
+    found = sorted(
+        (span.start, f"- {unit.statement}\n")
+        for unit in memory.units
+        for span in unit.spans
+        if span.source == document.path and unit.id not in without
+    )
+    return "".join(line for _, line in found)
+
+
+def _gone(memory: Memory, document: Document, without: Set[str]) -> list[tuple[int, int]]:
+    """Byte ranges of the excluded units, and of carriers all of whose units are excluded.
+
+    An excluded unit that carries a kept one stays: without it the kept one would hang in the air.
+    """
+    places = [
+        (span.start, span.end, unit.id in without)
+        for unit in memory.units
+        for span in unit.spans
+        if span.source == document.path
+    ]
+    kept = sorted(start for start, _, out in places if not out)
+    lost = sorted(start for start, _, out in places if out)
+    needed, gone, own = set(), [], set(kept)
+    for carrier in document.carriers:
+        if _any_between(kept, carrier.start + 1, carrier.reach):
+            needed.add(carrier.start)
+        elif _any_between(lost, carrier.start + 1, carrier.reach) and carrier.start not in own:
+            gone.append((carrier.start, carrier.end))
+    return gone + [(start, end) for start, end, out in places if out and start not in needed]
+
+
+def _any_between(places: list[int], low: int, high: int) -> bool:
+    index = bisect.bisect_left(places, low)
+    return index < len(places) and places[index] < high
+
+
+def _remove(raw: bytes, gone: Iterable[tuple[int, int]]) -> bytes:
+    """Cut byte ranges (sorted by start) out of a text, and the lines and doubled blank lines that this leaves empty."""
+    ranges = list(gone)
+    result: list[bytes] = []
+    place, dropped, first = 0, False, 0
+    for line in raw.splitlines(keepends=True):
+        start, place = place, place + len(line)
+        while first < len(ranges) and ranges[first][1] <= start:
+            first += 1
+        rest, at, touched = [], start, False
+        for low, high in ranges[first:]:
+            if low >= place:
+                break
+            if high > start:
+                touched = True
+                rest.append(raw[at : max(at, low)])
+                at = max(at, high)
+        rest.append(raw[at:place])
+        if touched:
+            kept = b" ".join(part.strip(b" \t\r\n") if index else part.rstrip() for index, part in enumerate(rest))
+            if not WORD.search(MARKERS.sub("", kept.decode(), count=1)):
+                dropped = True
+                continue
+            line = kept.rstrip() + line[len(line.rstrip(b"\r\n")) :]
+        if not line.strip() and dropped and not (result and result[-1].strip()):
+            continue
+        dropped = dropped and not line.strip()
+        result.append(line)
+    return b"".join(result)

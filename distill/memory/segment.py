@@ -1,0 +1,223 @@
+"""A Markdown page into pieces that stand alone: which words are a unit's own, and what above them they lean on.
+
+Headings, lead-ins (`Before a release:`) and table headers are carried in a piece's `heading`, and are carriers: context
+that is worth keeping only as long as something under it is. A code block belongs to the lead-in above it. Pronouns are
+not resolved; a sentence that starts with one stays with the sentence before it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from distill.memory import sentences
+from distill.memory.files import NEWLINE
+from distill.memory.markdown import COMMENT, Block, Page
+
+LONG = 120  # characters; a shorter paragraph is one unit however many sentences it has
+FENCE = re.compile(r"\s*(?:```|~~~)")
+UNDERLINE = re.compile(r"[\s>]*(?:=+|-+)\s*")
+WORD = re.compile(r"\w")
+TAG = re.compile(r"</?[A-Za-z][^>]*>")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A unit's place: character offsets of its own words, and the headings and lead-ins above them."""
+
+    start: int
+    end: int
+    heading: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """Words at `start:end` that carry the pieces between them and `reach`: a heading, a lead-in, a table's header."""
+
+    start: int
+    end: int
+    reach: int
+
+
+@dataclass
+class Found:
+    """What a walk over a page has found so far."""
+
+    page: Page
+    pieces: list[Piece] = field(default_factory=list)
+    carriers: list[Carrier] = field(default_factory=list)
+
+    def add(self, start: int, end: int, heading: tuple[str, ...]) -> None:
+        if WORD.search(self.page.text, start, end):
+            self.pieces.append(Piece(start, end, heading))
+
+
+def words(raw: str) -> str:
+    """The words of a piece, from the text at its place alone: blanks collapsed, quote markers gone, code by line."""
+    lines = NEWLINE.split(raw)
+    while len(lines) > 1 and all(line.lstrip().startswith(">") for line in lines[1:]):
+        lines[1:] = [re.sub(r"^\s*> ?", "", line) for line in lines[1:]]
+    fence = next((index for index, line in enumerate(lines) if FENCE.match(line)), None)
+    if fence is None:
+        return " ".join(" ".join(lines).split())
+    code = [lines[fence].lstrip() if fence == 0 else lines[fence], *lines[fence + 1 :]]
+    indent = min((len(line) - len(line.lstrip()) for line in code[fence == 0 :] if line.strip()), default=0)
+    code = [line[indent:] if not index == fence == 0 else line for index, line in enumerate(code)]
+    lead = " ".join(" ".join(lines[:fence]).split())
+    return "\n".join([lead] * bool(lead) + [line.rstrip() for line in code])
+
+
+def segment(page: Page, name: str) -> tuple[list[Piece], list[Carrier]]:
+    """Pieces in the order of the text, and carriers. A heading that only repeats the file's `name` is not carried."""
+    found = Found(page)
+    _walk(found, page.blocks, (), len(page.text), name.lower(), in_item=False)
+    return sorted(found.pieces, key=lambda piece: piece.start), found.carriers
+
+
+def _walk(
+    found: Found, blocks: Sequence[Block], path: tuple[str, ...], reach: int, name: str, *, in_item: bool
+) -> None:
+    """Siblings of one container that ends at `reach`, under the headings of `path`."""
+    text = found.page.text
+    stack: list[tuple[Block, str]] = []
+    index = 0
+    while index < len(blocks):
+        block = blocks[index]
+        under = (*path, *(title for _, title in stack if title))
+        index += 1
+        if block.kind == "heading":
+            while stack and stack[-1][0].level >= block.level:
+                _close(found, stack.pop()[0], block.start)
+            title = _title(text[block.start : block.end])
+            stack.append((block, "" if title.lower() in (name, name.rpartition(".")[0]) else title))
+        elif block.kind == "paragraph":
+            index = _paragraph(found, blocks, index, under, name, in_item=in_item)
+        elif block.kind == "html":
+            for start, end in _visible(found.page, block.start, block.end):
+                if WORD.search(TAG.sub("", COMMENT.sub("", text[start:end]))):
+                    found.add(start, end, under)
+        elif block.kind == "code":
+            found.add(block.start, block.end, under)
+        else:
+            _inside(found, block, under, name)
+    for block, _ in stack:
+        _close(found, block, reach)
+
+
+def _close(found: Found, heading: Block, reach: int) -> None:
+    lines, end = found.page.lines, heading.end
+    rule = lines.at(end) + 1
+    if rule < len(lines) and UNDERLINE.fullmatch(lines.line(rule)) and "#" not in lines.line(rule - 1)[:4]:
+        end = lines.ends[rule]
+    found.carriers.append(Carrier(heading.start, end, reach))
+
+
+def _inside(found: Found, block: Block, path: tuple[str, ...], name: str) -> None:
+    """The pieces of a container."""
+    if block.kind == "table":
+        _table(found, block, path)
+    elif block.kind == "list":
+        for item in block.children:
+            _item(found, item, path, name)
+    else:
+        _walk(found, block.children, path, block.end, name, in_item=False)
+
+
+def _item(found: Found, item: Block, path: tuple[str, ...], name: str) -> None:
+    """A list item. Its first words hold its marker, so they carry whatever stands below them."""
+    below = len(found.pieces)
+    _walk(found, item.children, path, item.end, name, in_item=True)
+    pieces = found.pieces[below:]
+    if len(pieces) > 1 and any(piece.start >= item.children[0].end for piece in pieces):
+        found.carriers.append(Carrier(pieces[0].start, pieces[0].end, item.end))
+
+
+def _paragraph(
+    found: Found, blocks: Sequence[Block], index: int, path: tuple[str, ...], name: str, *, in_item: bool
+) -> int:
+    """The paragraph before `index`, with what hangs on it; the index of the next sibling to look at."""
+    page, block = found.page, blocks[index - 1]
+    parts = [part for start, end in _visible(page, block.start, block.end) for part in _parts(page.text, start, end)]
+    if not parts:
+        return index
+    last_start, last_end = parts[-1]
+    lead = page.text[last_start:last_end].rstrip(" *_").endswith(":")
+    after = blocks[index].kind if index < len(blocks) else ""
+    for start, end in parts[:-1]:
+        found.add(start, end, path)
+    if after == "code" and (lead or in_item):
+        while index < len(blocks) and blocks[index].kind == "code":
+            last_end = blocks[index].end
+            index += 1
+        found.add(last_start, last_end, path)
+    elif lead and after in ("list", "table", "quote"):
+        below = len(found.pieces)
+        _inside(found, blocks[index], (*path, _title(page.text[last_start:last_end])), name)
+        if len(found.pieces) == below:
+            found.add(last_start, last_end, path)
+        else:
+            found.carriers.append(Carrier(last_start, last_end, blocks[index].end))
+        index += 1
+    else:
+        found.add(last_start, last_end, path)
+        if in_item and after == "list":
+            _nested(found, blocks[index], path, (last_start, last_end), name)
+            index += 1
+    return index
+
+
+def _nested(found: Found, block: Block, path: tuple[str, ...], parent: tuple[int, int], name: str) -> None:
+    """A list under a bullet that stands alone: only the items that do not, carry the bullet's words."""
+    text = found.page.text
+    for item in block.children:
+        first = item.children[0] if item.children else None
+        leans = first is None or first.kind != "paragraph" or sentences.leans(text[first.start : first.end])
+        _item(found, item, (*path, _title(text[slice(*parent)])) if leans else path, name)
+
+
+def _table(found: Found, block: Block, path: tuple[str, ...]) -> None:
+    lines, text = found.page.lines, found.page.text
+    rows = [row for row in block.children if row.kind == "row" and WORD.search(text, row.start, row.end)]
+    for head in (row for row in block.children if row.kind == "head"):
+        if not rows:
+            found.add(head.start, head.end, path)
+            continue
+        path = (*path, words(text[head.start : head.end]))
+        rule = min(lines.at(head.start) + 1, len(lines) - 1)
+        found.carriers.append(Carrier(head.start, lines.ends[rule], block.end))
+    for row in rows:
+        found.add(row.start, row.end, path)
+
+
+def _parts(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """A paragraph as the parts that stand alone; a short one is one part, unless it leads into something."""
+    raw = text[start:end]
+    if len(raw) <= LONG and not raw.rstrip(" *_").endswith(":"):
+        return [(start, end)]
+    return [(start + a, start + b) for a, b in sentences.standing(raw)]
+
+
+def _visible(page: Page, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """What of `start:end` is not hidden, without the blanks around it."""
+    edges = [start]
+    first = max(0, bisect.bisect_right(page.hidden, start, key=lambda span: span[0]) - 1)
+    for a, b in itertools.takewhile(lambda span: span[0] < end, itertools.islice(page.hidden, first, None)):
+        if b > start:
+            edges += [max(a, start), min(b, end)]
+    edges.append(end)
+    for a, b in zip(edges[::2], edges[1::2], strict=True):
+        raw = page.text[a:b]
+        if raw.strip():
+            yield a + len(raw) - len(raw.lstrip()), b - len(raw) + len(raw.rstrip())
+
+
+def _title(raw: str) -> str:
+    """A heading or lead-in as it is carried: one line, without the colon and the emphasis around it."""
+    title = words(raw)
+    wrapped = re.fullmatch(r"([*_]{1,3})(.+?):?\1:?", title)
+    if wrapped and wrapped[1] not in wrapped[2]:
+        title = wrapped[2]
+    return title.rstrip(": ")
