@@ -1,13 +1,14 @@
 """Every error a user can meet, and what the command line turns it into: one sentence and an exit code.
 
-A class here is a kind of fault that somebody handles differently, or that has its own exit code; it is not one per
-message. Faults of this program (a bug) are not in here: they keep their traceback.
+A class here is a kind of fault that somebody handles differently, or that has its own exit code; it is not
+one per message. Faults of this program (a bug) are not in here: they keep their traceback.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -44,8 +45,12 @@ class DistillError(Exception):
         self.message, self.file, self.line, self.mend = message, file, line, mend
 
     def __str__(self) -> str:
-        where = "" if self.file is None else f"{self.file}:" if self.line is None else f"{self.file}:{self.line}:"
-        return " ".join(part for part in (where, self.message) if part) + (f"; {self.mend}" if self.mend else "")
+        where = (
+            "" if self.file is None else f"{self.file}:" if self.line is None else f"{self.file}:{self.line}:"
+        )
+        return " ".join(part for part in (where, self.message) if part) + (
+            f"; {self.mend}" if self.mend else ""
+        )
 
 
 class UsageError(DistillError):
@@ -67,7 +72,7 @@ class RecordError(DistillError):
 
 
 class StaleError(DistillError):
-    """A stage's input is missing from the run directory, or is not what the stage's own input was made from."""
+    """A stage's input is missing from the run directory, or was made from what has changed since."""
 
 
 class OverwriteError(DistillError):
@@ -89,6 +94,8 @@ class PendingError(DistillError):
 
     exit_code = Exit.PENDING
 
+
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 OS_FAULTS = {
     errno.ENOSPC: ("the disk is full", "free some space and run the same command again"),
@@ -113,8 +120,9 @@ def from_os_error(error: OSError) -> DistillError:
 def user_faults(command: str, *, debug: bool | None = None) -> Iterator[None]:
     """Turn a user's fault inside the block into one sentence on stderr and `SystemExit(code)`.
 
-    `command` is the full command line that resumes the work; it is named when Ctrl-C stops it. `debug` (by default:
-    whether DISTILL_DEBUG is set) prints the traceback as well. Anything that is not a user's fault passes through.
+    `command` is the full command line that resumes the work; it is named when Ctrl-C stops it. `debug` (by
+    default: whether DISTILL_DEBUG is set) prints the traceback as well. Anything that is not a user's fault
+    passes through.
     """
     debug = bool(os.environ.get("DISTILL_DEBUG")) if debug is None else debug
     try:
@@ -136,5 +144,10 @@ def leave(sentence: str, code: Exit, debug: bool) -> None:
     """Print one sentence on stderr and exit. Raises SystemExit."""
     if debug:
         traceback.print_exc()
-    print(sentence, file=sys.stderr)
+    print(printable(sentence), file=sys.stderr)
     raise SystemExit(int(code)) from None
+
+
+def printable(text: str) -> str:
+    """A text for a terminal: control and direction characters (a hostile memory has some) made visible."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,7 +1,7 @@
 """The recipe: its YAML schema, loading it with `--set` overrides, and errors that name the line.
 
-A recipe is read as YAML 1.2 scalars: `2e-4` is a number and `on` is a word. Repeated keys and aliases are refused.
-Nothing below `cli.py` takes a Recipe; stages take the values they need.
+A recipe is read as YAML 1.2 scalars: `2e-4` is a number and `on` is a word. Repeated keys and aliases are
+refused. Nothing below `cli.py` takes a Recipe; stages take the values they need.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Target = Literal["claude_code", "letta_code", "pi", "openclaw", "deepagents"]
 
 
 class Section(BaseModel):
-    """Base of the recipe's sections: frozen, strict types, unknown keys refused, docstrings as descriptions."""
+    """Base of the recipe's sections: frozen, strict types, unknown keys refused, docstrings kept."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
@@ -45,7 +45,8 @@ class Stable(Section):
     min_age_days: Annotated[int, Field(ge=0)] = 14
     """Days a unit must have stood unchanged before it is compiled. Higher compiles less and later."""
     max_edits: Annotated[int, Field(ge=0)] = 1
-    """Rewrites a unit may have seen and still count as stable. Higher compiles more, and rebuilds more often."""
+    """Rewrites a unit may have seen and still count as stable. Higher compiles more, and rebuilds more often.
+    """
 
 
 class MemorySection(Section):
@@ -70,9 +71,12 @@ class RouteSection(Section):
 
 class Base(Section):
     model: str = "pocket"
-    """`pocket` (ships with this package), a Hugging Face model id, or a model directory. Bigger retains more."""
+    """`pocket` (ships with this package), a Hugging Face model id, or a model directory. Bigger retains more.
+    """
     quantize: Literal["none", "nf4", "int8"] = "none"
-    """Hold the frozen base in fewer bits: `nf4` for the least memory, `int8` for fewer surprises, `none` for speed."""
+    """Hold the frozen base in fewer bits: `nf4` for the least memory, `int8` for fewer surprises, `none` for
+    speed.
+    """
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number type of the base. `auto`: float32 on a CPU, bfloat16 on a GPU. float32 to rule out rounding."""
     device: str = "auto"
@@ -82,20 +86,36 @@ class Base(Section):
 class Synth(Section):
     per_unit: Count = 24
     """Questions per memory unit. Raise it when units are lost (20 to 40 is usual); cost grows in step."""
-    families: Annotated[tuple[Family, ...], Field(min_length=1)] = ("recall", "apply", "reverse", "summary", "abstain")
-    """Kinds of question the teacher writes. Fewer is faster; without `abstain` the student starts to make things up."""
+    families: Annotated[tuple[Family, ...], Field(min_length=1)] = (
+        "recall",
+        "apply",
+        "reverse",
+        "summary",
+        "abstain",
+    )
+    """Kinds of question the teacher writes. Fewer is faster; without `abstain` the student starts to make
+    things up.
+    """
     top_k: Count = 20
-    """Teacher's tokens kept per position; the rest goes in one tail bucket. Raise when answers are open-ended."""
+    """Teacher's tokens kept per position; the rest goes in one tail bucket. Raise when answers are
+    open-ended.
+    """
     replay: Share = 0.1
-    """Share of samples that are not about the memory, to keep the base's skills. Raise it when forgetting shows."""
+    """Share of samples that are not about the memory, to keep the base's skills. Raise it when forgetting
+    shows.
+    """
     temperature: Annotated[float, Field(ge=0)] = 0.7
-    """How freely questions are written. Raise when many duplicates are filtered, lower when many are nonsense."""
+    """How freely questions are written. Raise when many duplicates are filtered, lower when many are
+    nonsense.
+    """
     max_new_tokens: Count = 256
     """Longest question or answer, in tokens. Raise it when answers end in mid-sentence."""
     batch_size: Count = 32
     """Sequences generated at once. Lower it when memory runs out."""
     teacher: Literal["local", "openai"] = "local"
-    """`local`: the base model itself in this process. `openai`: the same model behind an OpenAI-compatible server."""
+    """`local`: the base model itself in this process. `openai`: the same model behind an OpenAI-compatible
+    server.
+    """
     endpoints: tuple[str, ...] = ()
     """Base URLs of the servers for `teacher: openai`, used in turn. More are faster."""
     model: str | None = None
@@ -110,7 +130,9 @@ class Train(Section):
     alpha: Count = 32
     """Scale of the LoRA, usually twice the rank. Higher acts like a higher lr."""
     lr: Annotated[float, Field(gt=0)] = 2.0e-4
-    """Peak learning rate. Halve it when forgetting shows or the loss jumps; double it when the loss still falls."""
+    """Peak learning rate. Halve it when forgetting shows or the loss jumps; double it when the loss still
+    falls.
+    """
     epochs: Count = 3
     """Passes over the dataset. Raise it when units are lost and coverage is complete."""
     batch_tokens: Count = 16384
@@ -118,7 +140,9 @@ class Train(Section):
     batch_size: Count = 32
     """Sequences per optimizer step. Lower means more, noisier steps."""
     accumulate: Count = 1
-    """Forward passes that a step is split in at least. Raise it when memory runs out; the result does not change."""
+    """Forward passes that a step is split in at least. Raise it when memory runs out; the result does not
+    change.
+    """
     warmup: Share = 0.03
     """Share of the steps in which lr climbs to its peak. Raise it when the first steps jump."""
     max_steps: Count | None = None
@@ -189,14 +213,16 @@ class Recipe(Section):
 def load(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Recipe:
     """Read a recipe file and apply `a.b=c` overrides, whose values are YAML.
 
-    Paths in the file are taken from the file's directory, paths in an override and `out` from the current one.
-    Raises RecipeError naming file, line and dotted key, UsageError for an override without `=`, OSError.
+    Paths in the file are taken from the file's directory, paths in an override and `out` from the current
+    one. Raises RecipeError naming file, line and dotted key, UsageError for an override without `=`, OSError.
     """
     data, lines = read_yaml(path)
     _from_directory(data, Path(path).parent)
     said = [_override(data, text) for text in overrides]
     try:
-        return Recipe.model_validate_json(json.dumps({key: value for key, value in data.items() if value is not None}))
+        return Recipe.model_validate_json(
+            json.dumps({key: value for key, value in data.items() if value is not None})
+        )
     except ValidationError as error:
         raise _explain(error, str(path), lines, dict(zip(said, overrides, strict=True))) from None
 
@@ -211,7 +237,9 @@ def _from_directory(data: dict[str, Any], directory: Path) -> None:
     """Make the paths of a raw recipe relative to the current directory. Leaves what has the wrong shape."""
     memory, check = data.get("memory"), data.get("check")
     sources = memory.get("sources") if isinstance(memory, dict) else None
-    places = [(item, "path") for item in sources if isinstance(item, dict)] if isinstance(sources, list) else []
+    places = (
+        [(item, "path") for item in sources if isinstance(item, dict)] if isinstance(sources, list) else []
+    )
     if isinstance(check, dict):
         places.append((check, "probes"))
     for holder, key in places:
@@ -244,7 +272,9 @@ def _override(data: dict[str, Any], text: str) -> KeyPath:
     return path
 
 
-def _explain(error: ValidationError, file: str, lines: dict[KeyPath, int], said: dict[KeyPath, str]) -> RecipeError:
+def _explain(
+    error: ValidationError, file: str, lines: dict[KeyPath, int], said: dict[KeyPath, str]
+) -> RecipeError:
     """The first complaint of pydantic as one sentence with its key and its line or `--set`."""
     details = error.errors()
     detail = next((item for item in details if item["type"] == "extra_forbidden"), details[0])
@@ -254,19 +284,21 @@ def _explain(error: ValidationError, file: str, lines: dict[KeyPath, int], said:
     mend = None
     if kind == "extra_forbidden":
         message = f"unknown key {key}"
-        near = difflib.get_close_matches(str(place[-1]), known_keys(place[:-1]), n=1, cutoff=0.6)
-        mend = f"did you mean {'.'.join(map(str, (*place[:-1], near[0])))}?" if near else "see `distill init --help`"
+        keys = known_keys(place[:-1])
+        near = difflib.get_close_matches(str(place[-1]), keys, n=1, cutoff=0.6)
+        guess = ".".join(map(str, (*place[:-1], *near)))
+        mend = f"did you mean {guess}?" if near else f"the keys here are {', '.join(keys)}"
     elif kind == "missing":
         message = f"missing key {key}"
     else:
         want = detail["msg"].removeprefix("Input ").replace("Tuple should have", "should have")
         message = f"{key} {want.split(' after validation')[0]}, not {json.dumps(got, ensure_ascii=False)}"
-    for length in range(len(place), -1, -1):
-        if length and place[:length] in said:
-            return RecipeError(message, file=f"--set {said[place[:length]]}", mend=mend)
-        if place[:length] in lines:
-            return RecipeError(message, file=file, line=lines[place[:length]], mend=mend)
-    return RecipeError(message, file=file, mend=mend)
+    deeper = (key for key in said if place and key[: len(place)] == place)
+    above = (place[:length] for length in range(len(place), 0, -1) if place[:length] in said)
+    for key in (*deeper, *above):
+        return RecipeError(message, file=f"--set {said[key]}", mend=mend)
+    line = next(lines[place[:length]] for length in range(len(place), -1, -1) if place[:length] in lines)
+    return RecipeError(message, file=file, line=line, mend=mend)
 
 
 def known_keys(place: KeyPath) -> list[str]:

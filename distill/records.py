@@ -1,7 +1,8 @@
 """Records and files: what crosses a file boundary, and how it is written so that no reader meets half of it.
 
-Covers the frozen base class, digests, atomic writes, JSON and JSONL with a header, a JSONL that a resumable stage
-appends to, and the types of the memory side. It does not know what a stage is (see `stage`) nor any file's name.
+Covers the frozen base class, digests, atomic writes, JSON and JSONL with a header, a JSONL that a resumable
+stage appends to, and the types of the memory side. It does not know what a stage is (see `stage`) nor any
+file's name.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Header(Record):
 
 
 class Span(Record):
-    """Where a text stands: bytes `start:end` of the file `source`, on the 1-based `line`, with their digest."""
+    """Where a text stands: bytes `start:end` of the file `source`, its 1-based `line`, their digest."""
 
     source: str
     start: int
@@ -53,7 +54,7 @@ class Span(Record):
 
 
 class Scope(Record):
-    """For whom and where a unit holds: whose memory it is, and the globs it is limited to (none: everywhere)."""
+    """For whom and where a unit holds: whose memory it is, and the globs it is for (none: everywhere)."""
 
     level: Level = "project"
     paths: tuple[str, ...] = ()
@@ -129,7 +130,7 @@ def digest_of(value: Any) -> str:
 
 
 def write_atomic(path: str | Path, data: bytes) -> None:
-    """Write a whole file or nothing: parents made, temporary file beside it, fsync, replace. Raises OSError."""
+    """Write a whole file or nothing: parents made, temporary beside it, fsync, replace. Raises OSError."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -181,7 +182,9 @@ def write_jsonl(path: str | Path, header: Header, records: Iterable[Record]) -> 
 
 
 def read_jsonl(path: str | Path, cls: type[R], *, mend: str | None = None) -> tuple[Header, list[R]]:
-    """Read what `write_jsonl` wrote. Raises RecordError naming the line and `mend`, the command to rerun; OSError."""
+    """Read what `write_jsonl` wrote. Raises RecordError naming the line and `mend`, the command to rerun;
+    OSError.
+    """
     header, records = None, []
     for number, line in enumerate(Path(path).read_bytes().splitlines(keepends=True), start=1):
         try:
@@ -209,8 +212,8 @@ def _first(error: ValidationError) -> str:
 def resume_jsonl(path: str | Path, header: Header, cls: type[R]) -> list[R]:
     """Open an append-only JSONL for a resumable stage; the records that are already there, in order.
 
-    A file with another header (made from other inputs) or without a whole one is begun anew. A torn last line, which
-    is all that a kill can leave, is cut off. Raises RecordError on any other damage; OSError.
+    A file with another header (made from other inputs) or without a whole one is begun anew. A torn last
+    line, which is all that a kill can leave, is cut off. Raises RecordError on any other damage; OSError.
     """
     path = Path(path)
     data = path.read_bytes() if path.exists() else b""
@@ -224,6 +227,8 @@ def resume_jsonl(path: str | Path, header: Header, cls: type[R]) -> list[R]:
 
 
 def append_record(path: str | Path, record: Record) -> None:
-    """Append one line and flush it. After a kill the file holds whole lines and at most one torn one. Raises OSError."""
+    """Append one line and flush it. After a kill the file holds whole lines and at most one torn one. Raises
+    OSError.
+    """
     with open(path, "ab") as file:
         file.write(_line(record))

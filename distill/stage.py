@@ -1,7 +1,8 @@
 """Which files of a run directory are made from what: names, and the question "is this up to date?".
 
-Every stored output names its inputs by digest: a JSONL in its header line, a JSON file in a top-level `inputs`. A stage
-first asks `fresh()` whether there is anything to do, and `require()` for what it reads. This module runs nothing.
+Every stored output names its inputs by digest: a JSONL in its header line, a JSON file in a top-level
+`inputs`. A stage first asks `fresh()` whether there is anything to do, and `require()` for what it reads.
+This module runs nothing.
 """
 
 from __future__ import annotations
@@ -76,5 +77,7 @@ def require(path: str | Path, command: str, inputs: dict[str, str] | None = None
             raise StaleError("does not say what it was made from", file=path, mend=f"run `{command}` again")
         moved = sorted(name for name in inputs.keys() | found.keys() if inputs.get(name) != found.get(name))
         if moved:
-            raise StaleError(f"is stale: {', '.join(moved)} changed", file=path, mend=f"run `{command}` again")
+            raise StaleError(
+                f"is stale: {', '.join(moved)} changed", file=path, mend=f"run `{command}` again"
+            )
     return digest_file(path)

@@ -1,7 +1,7 @@
 """YAML read with the line of every key, as plain JSON values.
 
-Scalars follow YAML 1.2 (`2e-4` is a number; `on`, `yes` and dates are words). Repeated keys, keys that are not text
-and aliases are errors. It knows nothing about recipes.
+Scalars follow YAML 1.2 (`2e-4` is a number; `on`, `yes` and dates are words). Repeated keys, keys that are
+not text and aliases are errors. It knows nothing about recipes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ MAX_DEPTH = 40
 class _Loader(yaml.SafeLoader):
     """SafeLoader with the scalars of YAML 1.2's core schema."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
+_Loader.yaml_implicit_resolvers = {}
 
 for tag, pattern, first in (
     ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
@@ -67,7 +67,9 @@ def _value(loader: _Loader, node: yaml.Node, place: KeyPath, lines: dict[KeyPath
         dotted = ".".join(map(str, (*place, key)))
         if key in mapping:
             first = lines[(*place, key)]
-            raise RecipeError(f"{dotted} is said twice, first on line {first}", file=file, line=line, mend="keep one")
+            raise RecipeError(
+                f"{dotted} is said twice, first on line {first}", file=file, line=line, mend="keep one"
+            )
         lines[(*place, key)] = line
         mapping[key] = _value(loader, value_node, (*place, key), lines, file)
     return mapping
@@ -78,7 +80,9 @@ def _read(text: str, file: str) -> tuple[Any, dict[KeyPath, int]]:
         for event in yaml.parse(text, Loader=_Loader):
             if isinstance(event, yaml.AliasEvent):
                 line = event.start_mark.line + 1
-                raise RecipeError("aliases are not read here", file=file, line=line, mend="write the value out")
+                raise RecipeError(
+                    "aliases are not read here", file=file, line=line, mend="write the value out"
+                )
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
@@ -88,7 +92,9 @@ def _read(text: str, file: str) -> tuple[Any, dict[KeyPath, int]]:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise RecipeError(f"not YAML: {error.problem}", file=file, line=mark.line + 1 if mark else None) from None
+        raise RecipeError(
+            f"not YAML: {error.problem}", file=file, line=mark.line + 1 if mark else None
+        ) from None
     except yaml.YAMLError as error:
         raise RecipeError(f"not YAML: {str(error).splitlines()[0]}", file=file) from None
     except RecursionError:

@@ -1,4 +1,6 @@
-"""An agent's memory in files: reading it, its units and their places, and the text an agent would have in context."""
+"""An agent's memory in files: reading it, its units and their places, and the text an agent would have in
+context.
+"""
 
 from distill.memory.documents import Carrier, Document, Memory, context_text, cut, residual
 from distill.memory.read import find_memory, read, unit_id

@@ -1,8 +1,9 @@
 """Which files a memory is made of, in the order an agent loads them.
 
-Covers AGENTS.md and CLAUDE.md with nested files, CLAUDE.local.md, `.claude/rules`, `@imports` (four deep), symlinks and
-files that only point at another one. A file reached twice is read once. Files outside the repository are not followed:
-a memory is untrusted, and an import is not a reason to read somebody's home. Files in parent directories are not looked for.
+Covers AGENTS.md and CLAUDE.md with nested files, CLAUDE.local.md, `.claude/rules`, `@imports` (four deep),
+symlinks and files that only point at another one. A file reached twice is read once. Files outside the
+repository are not followed: a memory is untrusted, and an import is not a reason to read somebody's home.
+Files in parent directories are not looked for.
 """
 
 from __future__ import annotations
@@ -20,9 +21,20 @@ from distill.memory.secrets import mask
 from distill.records import Scope
 
 MAX_HOPS = 4
+RUN_FILES = {"memory.json", "memory.jsonl"}  # what marks a run directory, whose residual is no memory
 MARKDOWN = {".md", ".mdc", ".markdown", ".txt", ""}
-SKIPPED = {"node_modules", "venv", "site-packages", "target", "dist", "build", "vendor", "third_party", "__pycache__"}
-POINTER = re.compile(r"\ufeff?(?P<path>[\w./@ -]+\.mdc?)\s*")
+SKIPPED = {
+    "node_modules",
+    "venv",
+    "site-packages",
+    "target",
+    "dist",
+    "build",
+    "vendor",
+    "third_party",
+    "__pycache__",
+}
+POINTER = re.compile(r"\ufeff?(?P<path>@?[\w./-]+\.mdc?)\s*")
 PATHLIKE = re.compile(r"^(?:\.{1,2}/|~/|/)|\.(?:md|mdc|markdown|txt)$")
 
 
@@ -67,18 +79,24 @@ class Loader:
         real, name = entry.path.resolve(), self.name(entry.path)
         if real in stack:
             ring = " → ".join(self.name(path) for path in (*stack[stack.index(real) :], real))
-            raise BadMemoryError(f"import cycle: {ring}", file=self.name(stack[-1]), mend="take one import out")
+            raise BadMemoryError(
+                f"import cycle: {ring}", file=self.name(stack[-1]), mend="take one import out"
+            )
         if real in self.seen:
             return
         if not explicit and not real.is_relative_to(self.boundary):
-            self.warnings.append(f"{name}: lies outside {self.boundary} and is not read; add it as a source to read it")
+            self.warnings.append(
+                f"{name}: lies outside {self.boundary} and is not read; add it as a source to read it"
+            )
             return
         self.seen.add(real)
-        text = read_text(entry.path, name)
+        text = read_text(entry.path)
         masked, masks = mask(text)
         known = entry.path.suffix.lower() in MARKDOWN
         if not known:
-            self.warnings.append(f"{name}: is imported but is not Markdown; it stays in context and is not compiled")
+            self.warnings.append(
+                f"{name}: is imported but is not Markdown; it stays in context and is not compiled"
+            )
         page = markdown.parse(masked) if known else None
         paths = markdown.globs(page.meta.get("paths")) if page else ()
         scope = Scope(level=entry.scope.level, paths=tuple(_under(entry.scope.paths, glob) for glob in paths))
@@ -103,7 +121,9 @@ class Loader:
             if PATHLIKE.search(target) and not (bases[0] / path).is_dir():
                 self.warnings.append(f"{where}: the import @{target} is not there and is left out")
         elif len(stack) > MAX_HOPS:
-            self.warnings.append(f"{where}: the import @{target} is more than {MAX_HOPS} deep and is left out")
+            self.warnings.append(
+                f"{where}: the import @{target} is more than {MAX_HOPS} deep and is left out"
+            )
         else:
             self.load(Entry(Path(os.path.normpath(found)), scope, entry.imports), stack)
 
@@ -122,7 +142,9 @@ def entries(directory: Path, kind: str) -> list[Entry]:
 
 
 def boundary(path: Path) -> Path:
-    """How far imports may reach: the repository that holds `path`, or the directory of `path` where there is none."""
+    """How far imports may reach: the repository that holds `path`, or the directory of `path` where there is
+    none.
+    """
     start = (path if path.is_dir() else path.parent).resolve()
     return next((place for place in (start, *start.parents) if (place / ".git").exists()), start)
 
@@ -153,7 +175,11 @@ def _under(parents: tuple[str, ...], glob: str) -> str:
 
 
 def _directories(directory: Path) -> Iterator[Path]:
-    for place, inside, _ in os.walk(directory):
+    """A directory and those in it, without hidden ones, dependencies and our own run directories."""
+    for place, inside, files in os.walk(directory):
+        if RUN_FILES.issubset(files):
+            inside.clear()
+            continue
         inside[:] = sorted(name for name in inside if not name.startswith(".") and name not in SKIPPED)
         yield Path(place)
 
@@ -162,5 +188,6 @@ def _only_imports(page: markdown.Page) -> bool:
     """Whether nothing is left of a page without its import lines: a file that just points on."""
     edges = [0, *(edge for span in page.hidden for edge in span), len(page.text)]
     return bool(page.imports) and not any(
-        page.text[start:end].strip("\ufeff \t\r\n") for start, end in zip(edges[::2], edges[1::2], strict=True)
+        page.text[start:end].strip("\ufeff \t\r\n")
+        for start, end in zip(edges[::2], edges[1::2], strict=True)
     )

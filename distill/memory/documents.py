@@ -1,7 +1,8 @@
-"""What reading a memory gives: documents, units and warnings, and the text an agent would have of them in context.
+"""What reading a memory gives: documents, units and warnings, and the text an agent would have of them in
+context.
 
-Texts in here are masked (see `secrets`) with every byte where it was, so the spans of units are true in them and in the
-files. Nothing here opens a file.
+Texts in here are masked (see `secrets`) with every byte where it was, so the spans of units are true in them
+and in the files. Nothing here opens a file.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ NOTHING: frozenset[str] = frozenset()
 
 
 class Carrier(Record):
-    """Bytes `start:end` of a document that stand for what lies between them and `reach`: a heading, a lead-in."""
+    """Bytes `start:end` of a document that stand for what lies between them and `reach`: a heading, a
+    lead-in.
+    """
 
     start: int
     end: int
@@ -42,7 +45,9 @@ class Document(Record):
 
 
 class Memory(Record):
-    """A whole memory: documents in load order, units in the order of their first place, and what was left out."""
+    """A whole memory: documents in load order, units in the order of their first place, and what was left
+    out.
+    """
 
     documents: tuple[Document, ...]
     units: tuple[MemoryUnit, ...]
@@ -56,13 +61,18 @@ class Memory(Record):
 def context_text(memory: Memory, without: Set[str] = NOTHING) -> str:
     """The memory as an agent would have it in context, less the units whose ids are in `without`.
 
-    Documents in load order, a blank line between them; frontmatter, block comments and import lines are left out, as are
-    headings and lead-ins that have lost everything they stood for. A document that holds for some paths says so first.
+    Documents in load order, a blank line between them; frontmatter, block comments and import lines are left
+    out, as are headings and lead-ins that have lost everything they stood for. A document that holds for some
+    paths says so first.
     """
     parts = []
     for document in memory.documents:
-        text = _listed(memory, document, without) if document.format == "jsonl" else cut(memory, document, without, True)
-        text = text.strip("\ufeff \t\r\n")
+        text = (
+            _listed(memory, document, without)
+            if document.format == "jsonl"
+            else cut(memory, document, without, True)
+        )
+        text = text.strip("\ufeff \t\r\n") if WORD.search(text) else ""
         if text and document.scope.paths:
             text = f"For {', '.join(document.scope.paths)}:\n\n{text}"
         parts.append(text)
@@ -121,7 +131,9 @@ def _any_between(places: list[int], low: int, high: int) -> bool:
 
 
 def _remove(raw: bytes, gone: Iterable[tuple[int, int]]) -> bytes:
-    """Cut byte ranges (sorted by start) out of a text, and the lines and doubled blank lines that this leaves empty."""
+    """Cut byte ranges (sorted by start) out of a text, and the lines and doubled blank lines that this leaves
+    empty.
+    """
     ranges = list(gone)
     result: list[bytes] = []
     place, dropped, first = 0, False, 0
@@ -139,7 +151,9 @@ def _remove(raw: bytes, gone: Iterable[tuple[int, int]]) -> bytes:
                 at = max(at, high)
         rest.append(raw[at:place])
         if touched:
-            kept = b" ".join(part.strip(b" \t\r\n") if index else part.rstrip() for index, part in enumerate(rest))
+            kept = b" ".join(
+                part.strip(b" \t\r\n") if index else part.rstrip() for index, part in enumerate(rest)
+            )
             if not WORD.search(MARKERS.sub("", kept.decode(), count=1)):
                 dropped = True
                 continue

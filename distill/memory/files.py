@@ -1,6 +1,7 @@
 """One memory file, read safely: size, text and encoding are checked, positions in it are known in bytes.
 
-Covers what is wrong with a file whatever its format is. It does not know Markdown, JSONL or which files there are.
+Covers what is wrong with a file whatever its format is. It does not know Markdown, JSONL or which files there
+are.
 """
 
 from __future__ import annotations
@@ -15,41 +16,49 @@ MAX_BYTES = 4 * 1024 * 1024
 NEWLINE = re.compile(r"\r\n?|\n")
 
 
-def read_text(path: Path, name: str) -> str:
-    """The text of a memory file, byte for byte (`text.encode()` is the file; a BOM stays). `name` is for errors.
+def read_text(path: Path) -> str:
+    """The text of a memory file, byte for byte (`text.encode()` is the file; a BOM stays).
 
-    Raises BadMemoryError when it is missing, a directory, larger than 4 MiB, binary, not UTF-8 or empty; OSError.
+    Raises BadMemoryError when it is missing, a directory, larger than 4 MiB, binary, not UTF-8 or empty;
+    OSError.
     """
     if not path.exists():
-        raise BadMemoryError("there is no such memory file", file=name, mend="check the path in the recipe")
+        raise BadMemoryError("there is no such memory file", file=path, mend="check the path in the recipe")
     if not path.is_file():
-        raise BadMemoryError("is not a file", file=name, mend="name a memory file or the directory it belongs to")
+        raise BadMemoryError(
+            "is not a file", file=path, mend="name a memory file or the directory it belongs to"
+        )
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise BadMemoryError(
             f"is {size / 2**20:.1f} MiB, and a memory file may have at most {MAX_BYTES // 2**20} MiB",
-            file=name,
+            file=path,
             mend="split it, or leave out what is not memory",
         )
     raw = path.read_bytes()
     if b"\0" in raw:
         line = raw[: raw.index(b"\0")].count(b"\n") + 1
-        raise BadMemoryError("is binary (a NUL byte), not text", file=name, line=line, mend="name a text file")
+        raise BadMemoryError(
+            "is binary (a NUL byte), not text", file=path, line=line, mend="name a text file"
+        )
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         fault = f"is not UTF-8 text (byte 0x{raw[error.start]:02x})"
-        raise BadMemoryError(fault, file=name, line=line, mend="save it as UTF-8") from None
+        raise BadMemoryError(fault, file=path, line=line, mend="save it as UTF-8") from None
     if not text.strip("\ufeff \t\r\n"):
-        raise BadMemoryError("is empty", file=name, mend="write a memory into it, or leave it out of the recipe")
+        raise BadMemoryError(
+            "is empty", file=path, mend="write a memory into it, or leave it out of the recipe"
+        )
     return text
 
 
 class Lines:
     """Lines of a text as Markdown counts them (LF, CRLF, CR), and the way from characters to bytes.
 
-    `starts[i]` and `ends[i]` are character offsets of line i, the line break excluded. Lines count from 0 here.
+    `starts[i]` and `ends[i]` are character offsets of line i, the line break excluded. Lines count from 0
+    here.
     """
 
     def __init__(self, text: str) -> None:

@@ -1,7 +1,9 @@
-"""The structure of a Markdown memory: what is hidden from the agent, headings, and the text blocks with their places.
+"""The structure of a Markdown memory: what is hidden from the agent, headings, and the text blocks with their
+places.
 
-Covers frontmatter, block comments, `@imports` and the block tree of CommonMark with tables. It says where things stand
-(character offsets); what becomes a unit is decided in `segment`. Lists nested deeper than 60 levels are not followed.
+Covers frontmatter, block comments, `@imports` and the block tree of CommonMark with tables. It says where
+things stand (character offsets); what becomes a unit is decided in `segment`. Lists nested deeper than 60
+levels are not followed.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from markdown_it.tree import SyntaxTreeNode
 
 from distill.memory.files import Lines
 
-FRONTMATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)(?:^)(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.M)
+FRONTMATTER = re.compile(
+    r"\A\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)(?:^)(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.M
+)
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 IMPORT = re.compile(r"(?:^|(?<=\s))@(?P<path>(?:[^\s\\@`]|\\ )+)")
 IMPORT_LINE = re.compile(r"[\s>]*(?:[-*+]\s+|\d+[.)]\s+)?@(?:[^\s\\@`]|\\ )+\s*")
@@ -28,8 +32,8 @@ PARSER = MarkdownIt("commonmark", {"maxNesting": 60}).enable("table")
 class Block:
     """A node of the block tree: its kind, its lines `first:last`, and for text where that stands.
 
-    `kind` is heading, paragraph, code, row, head (of a table), html, or a container: list, item, quote, table.
-    `start:end` are character offsets: of the text for leaves, of the whole lines for containers.
+    `kind` is heading, paragraph, code, row, head (of a table), html, or a container: list, item, quote,
+    table. `start:end` are character offsets: of the text for leaves, of the whole lines for containers.
     """
 
     kind: str
@@ -41,7 +45,9 @@ class Block:
 
 @dataclass(frozen=True)
 class Page:
-    """A parsed Markdown text. `hidden` are character ranges no agent gets to see, in order; `imports` paths as written."""
+    """A parsed Markdown text. `hidden` are character ranges no agent gets to see, in order; `imports` paths
+    as written.
+    """
 
     text: str
     lines: Lines
@@ -64,7 +70,12 @@ def parse(text: str) -> Page:
     imports: list[tuple[str, int]] = []
     for token in tokens:
         if token.type == "inline" and token.map and "@" in token.content:
-            found = [path for child in token.children or () if child.type == "text" for path in _imports(child.content)]
+            found = [
+                path
+                for child in token.children or ()
+                if child.type == "text"
+                for path in _imports(child.content)
+            ]
             imports += [(path, token.map[0] + 1) for path in found]
             if found:
                 hidden += _import_lines(lines, *token.map)
@@ -162,7 +173,9 @@ def _place(lines: Lines, first: int, last: int, inline: str, kind: str) -> tuple
 
 
 def _content(lines: Lines, index: int) -> int:
-    """Past the indentation, list and quote markers of a line. A heuristic for code and HTML, which keep their own."""
+    """Past the indentation, list and quote markers of a line. A heuristic for code and HTML, which keep their
+    own.
+    """
     match = re.match(r"\ufeff?(?:[ \t]|>|(?:[-*+]|\d{1,9}[.)])(?=[ \t]))*", lines.line(index))
     return lines.starts[index] + (match.end() if match else 0)
 
@@ -175,7 +188,7 @@ def _rows(table: SyntaxTreeNode, lines: Lines) -> Iterator[Block]:
             index = row.map[0]
             line = lines.line(index)
             offset = _content(lines, index) - lines.starts[index]
-            inner = line[offset:].strip().strip("|").strip()
+            inner = re.sub(r"^[\s|]+|[\s|]+$", "", line[offset:])
             if inner:
                 start = lines.starts[index] + line.index(inner, offset)
                 yield Block("head" if part.type == "thead" else "row", start, start + len(inner))

@@ -1,4 +1,5 @@
-"""Plain JSONL memories: one unit a line, a JSON string or an object with `text` and optional `kind` and `scope`.
+"""Plain JSONL memories: one unit a line, a JSON string or an object with `text` and optional `kind` and
+`scope`.
 
 Exports of memory services with their own field names are not covered.
 """
@@ -37,7 +38,9 @@ def parse(text: str, name: str) -> list[tuple[int, int, Line]]:
             line = Line.model_validate_json(json.dumps({"text": said} if isinstance(said, str) else said))
         except (json.JSONDecodeError, RecursionError) as error:
             fault = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
-            raise BadMemoryError(f"is not JSON ({fault})", file=name, line=index + 1, mend="mend that line") from None
+            raise BadMemoryError(
+                f"is not JSON ({fault})", file=name, line=index + 1, mend="mend that line"
+            ) from None
         except ValidationError as error:
             detail = error.errors()[0]
             key = ".".join(map(str, detail["loc"])) or "the line"

@@ -1,14 +1,17 @@
 """Reading a memory: from the sources of a recipe to documents and units.
 
-Brings files, structure, secrets and kinds together, and joins units that say the same in the same place of the outline.
+Brings files, structure, secrets and kinds together, and joins units that say the same in the same place of
+the outline.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from distill.errors import BadMemoryError
 from distill.memory import plain
@@ -18,31 +21,33 @@ from distill.memory.files import Lines, read_text
 from distill.memory.kind import kind_of, stability
 from distill.memory.secrets import MASK, mask
 from distill.memory.segment import segment, words
-from distill.records import Kind, MemoryUnit, Scope, Span, digest
+from distill.records import Kind, Level, MemoryUnit, Scope, Span, digest
 
 WORDS = re.compile(r"[^\W_]+")
-SLUG = 40  # characters
-LEVELS = ("managed", "user", "project", "local", "agent")
+SLUG = 28  # characters
+LEVELS: tuple[Level, ...] = get_args(Level)  # from the broadest
 
 
-def read(sources: Sequence[tuple[str, str | Path]], root: str | Path = ".") -> Memory:
+def read(sources: Sequence[tuple[str, str | Path]], root: str | Path | None = None) -> Memory:
     """Read memories, given as (format, path) with format auto, claude_code, agents_md or jsonl.
 
-    Paths of documents and spans are relative to `root`. Raises BadMemoryError for anything that cannot be read as memory,
-    and when there is nothing to remember in it; OSError.
+    Paths of documents and spans are relative to `root`, by default the directory all sources are in. Raises
+    BadMemoryError for anything that cannot be read as memory, and when there is nothing to remember in it;
+    OSError.
     """
+    root = _common(sources) if root is None else Path(root)
     documents: list[Document] = []
     units: dict[str, MemoryUnit] = {}
     warnings: list[str] = []
     for kind, path in ((kind, Path(path)) for kind, path in sources):
-        loader = Loader(Path(root), boundary(path))
-        loader.seen.update((Path(root) / document.path).resolve() for document in documents)
+        loader = Loader(root, boundary(path))
+        loader.seen.update((root / document.path).resolve() for document in documents)
         if kind == "jsonl" or (kind == "auto" and path.suffix.lower() == ".jsonl"):
             document, found = _jsonl(path, loader.name(path))
             documents.append(document)
             _join(units, found)
             continue
-        for entry, explicit in _entries(path, kind, loader.name(path)):
+        for entry, explicit in _entries(path, kind):
             loader.load(entry, explicit=explicit)
         for loaded in loader.loaded:
             document, found = _markdown(loaded)
@@ -50,7 +55,7 @@ def read(sources: Sequence[tuple[str, str | Path]], root: str | Path = ".") -> M
             _join(units, found)
         warnings += loader.warnings
     if not units:
-        where = documents[0].path if documents else None
+        where = sources[0][1] if sources else None
         raise BadMemoryError("holds nothing to remember", file=where, mend="write a memory into it")
     return Memory(documents=tuple(documents), units=tuple(units.values()), warnings=tuple(warnings))
 
@@ -65,23 +70,38 @@ def find_memory(path: str | Path) -> list[tuple[str, Path, tuple[Path, ...]]]:
         return [("jsonl" if path.suffix.lower() == ".jsonl" else "auto", path, (path,))]
     if not path.exists():
         raise BadMemoryError("there is no such file or directory", file=path, mend="check the path")
-    found = [(kind, path, tuple(entry.path for entry in entries(path, kind))) for kind in ("claude_code", "agents_md")]
+    found = [
+        (kind, path, tuple(entry.path for entry in entries(path, kind)))
+        for kind in ("claude_code", "agents_md")
+    ]
     found = [(kind, path, files) for kind, path, files in found if files]
     if not found:
         raise BadMemoryError(
-            "no memory was found here", file=path, mend="name a memory file, for instance distill init NOTES.md"
+            "no memory was found here",
+            file=path,
+            mend="name a memory file, for instance distill init NOTES.md",
         )
     return found
 
 
-def _entries(path: Path, kind: str, name: str) -> list[tuple[Entry, bool]]:
+def _common(sources: Sequence[tuple[str, str | Path]]) -> Path:
+    """The nearest directory that holds all sources."""
+    places = [Path(os.path.abspath(path)) for _, path in sources]
+    return Path(os.path.commonpath([place if place.is_dir() else place.parent for place in places]))
+
+
+def _entries(path: Path, kind: str) -> list[tuple[Entry, bool]]:
     """Where to begin, and whether the user named that file."""
     if not path.is_dir():
         return [(Entry(path, imports=kind != "agents_md" and path.name != "AGENTS.md"), True)]
     found = entries(path, kind)
     if not found:
-        what = {"claude_code": "CLAUDE.md or .claude/rules", "agents_md": "AGENTS.md"}.get(kind, "CLAUDE.md or AGENTS.md")
-        raise BadMemoryError(f"no memory was found here ({what})", file=name, mend="name the memory file in the recipe")
+        what = {"claude_code": "CLAUDE.md or .claude/rules", "agents_md": "AGENTS.md"}.get(
+            kind, "CLAUDE.md or AGENTS.md"
+        )
+        raise BadMemoryError(
+            f"no memory was found here ({what})", file=path, mend="name the memory file in the recipe"
+        )
     return [(entry, False) for entry in found]
 
 
@@ -105,19 +125,20 @@ def _markdown(loaded: Loaded) -> tuple[Document, list[MemoryUnit]]:
         update={
             "hidden": tuple((at(start), at(end)) for start, end in loaded.page.hidden),
             "carriers": tuple(
-                Carrier(start=at(carrier.start), end=at(carrier.end), reach=at(carrier.reach)) for carrier in carriers
+                Carrier(start=at(carrier.start), end=at(carrier.end), reach=at(carrier.reach))
+                for carrier in carriers
             ),
         }
     ), units
 
 
 def _jsonl(path: Path, name: str) -> tuple[Document, list[MemoryUnit]]:
-    original = read_text(path, name)
+    original = read_text(path)
     raw = original.encode()
     masked, masks = mask(original)
     lines = Lines(masked)
     units = []
-    for start, end, line in plain.parse(masked, name):
+    for start, end, line in plain.parse(masked, str(path)):
         text = words(line.text)
         if WORDS.search(text):
             span = _span(name, lines, raw, start, end)
@@ -160,7 +181,7 @@ def unit_id(text: str, heading: tuple[str, ...]) -> str:
             break
         slug += f"{word}-"
     whole = "\n".join(" ".join(part.split()) for part in (*heading, text))
-    return f"{slug or 'unit-'}{hashlib.sha256(whole.encode()).hexdigest()[:12]}"
+    return f"{slug or 'unit-'}{hashlib.sha256(whole.encode()).hexdigest()[:10]}"
 
 
 def _join(units: dict[str, MemoryUnit], found: list[MemoryUnit]) -> None:
@@ -172,7 +193,7 @@ def _join(units: dict[str, MemoryUnit], found: list[MemoryUnit]) -> None:
             continue
         everywhere = not known.scope.paths or not unit.scope.paths
         paths = () if everywhere else tuple(dict.fromkeys((*known.scope.paths, *unit.scope.paths)))
-        level = min(known.scope.level, unit.scope.level, key=LEVELS.index)
+        level = LEVELS[min(map(LEVELS.index, (known.scope.level, unit.scope.level)))]
         units[unit.id] = known.model_copy(
             update={
                 "spans": (*known.spans, *unit.spans),
@@ -180,5 +201,3 @@ def _join(units: dict[str, MemoryUnit], found: list[MemoryUnit]) -> None:
                 "secret": known.secret or unit.secret,
             }
         )
-
-

@@ -1,8 +1,8 @@
 """Secrets in a memory: found on reading and masked at once, so that nothing after the reader ever holds one.
 
-detect-secrets brings the token patterns, the keyword patterns and the entropy measure; a few patterns for prose and URLs
-are added here. A mask has the length of what it hides in bytes, so positions in the file stay true. Personal data is not
-covered, nor a secret of fewer than six characters, nor one that reads like a word.
+detect-secrets brings the token patterns, the keyword patterns and the entropy measure; a few patterns for
+prose and URLs are added here. A mask has the length of what it hides in bytes, so positions in the file stay
+true. Personal data is not covered, nor a secret of fewer than six characters, nor one that reads like a word.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from detect_secrets.plugins.high_entropy_strings import Base64HighEntropyString
 from detect_secrets.settings import transient_settings
 
 SHORTEST = 6
-ENTROPY = 4.0  # bits a character of one token; prose, identifiers and paths stay below, and the shape is checked too
-# Detectors that flag prose (entropy, keywords), what is no secret (addresses), or what SURE does with better bounds.
+ENTROPY = 4.0  # bits a character of one token; most prose, identifiers and paths stay below
+# Detectors that flag prose (entropy, keywords), no secret (addresses), or what SURE bounds better.
 UNUSED = {
     "Base64HighEntropyString",
     "BasicAuthDetector",
@@ -33,21 +33,28 @@ MASK = re.compile(r"\[(?:reda|redac|redact|redacte|redacted\.*)\]")
 
 # The named group `it` is the secret. These are sure by their shape.
 SURE = [
-    re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----(?P<it>.*?)(?:-----END [A-Z0-9 ]*-----|\Z)", re.DOTALL),
+    re.compile(
+        r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----(?P<it>.*?)(?:-----END [A-Z0-9 ]*-----|\Z)", re.DOTALL
+    ),
     re.compile(r"\b(?P<it>(?:sk|pk|rk)[-_](?:ant|proj|live|test|or|svcacct)[-_][\w-]{16,})"),
     re.compile(r"\b(?P<it>sk-[A-Za-z0-9]{20,})\b"),
-    re.compile(r"\b(?P<it>(?:gh[pousr]_|github_pat_|glpat-|hf_|npm_|pypi-|dop_v1_|xox[abprs]-|shpat_)[\w-]{16,})"),
+    re.compile(
+        r"\b(?P<it>(?:gh[pousr]_|github_pat_|glpat-|hf_|npm_|pypi-|dop_v1_|xox[abprs]-|shpat_)[\w-]{16,})"
+    ),
     re.compile(r"\b(?P<it>AIza[\w-]{30,}|ya29\.[\w-]{20,}|(?:AKIA|ASIA)[A-Z0-9]{16})"),
     re.compile(r"\b(?P<it>eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,})"),
-    re.compile(r"(?i)[?&](?:[\w-]*token|key|api[-_]?key|secret|sig|signature|password|auth)=(?P<it>[^&\s#\"'`<>)\]]+)"),
+    re.compile(
+        r"(?i)[?&](?:[\w-]*token|key|api[-_]?key|secret|sig|signature|password|auth)=(?P<it>[^&\s#\"'`<>)\]]+)"
+    ),
     re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@\"'`<>]*:(?P<it>[^\s/@\"'`<>]+)@"),
     re.compile(r"(?i)\b(?:authorization:\s*)?(?:bearer|basic)\s+(?P<it>[\w+/=.~-]{20,})"),
     re.compile(r"https://hooks\.slack\.com/services/(?P<it>[\w/]{20,})"),
 ]
 # A word that announces a secret, then a value. The value must look like one.
 NAMED = re.compile(
-    r"(?i)(?:\b|_)(?:pass(?:word|wd|phrase|code)|pwd|secret|token|credentials?|(?:api|access|auth|private|secret)[ _-]?key)"
-    r"(?:[`*\"']{0,3})?(?:[ \t]+(?:is|are|for [\w.-]+ is))?[ \t]*(?:=|:|[ \t]is[ \t]|\bis\b)[ \t]*[`*\"']{0,3}"
+    r"(?i)(?:\b|_)(?:pass(?:word|wd|phrase|code)|pwd|secret|token|credentials?|"
+    r"(?:api|access|auth|private|secret)[ _-]?key)"
+    r"[`*\"']{0,3}(?:[ \t]+for [\w.-]+)?[ \t]*(?:=|:|\bis\b:?)[ \t]*[`*\"']{0,3}"
     r"(?P<it>[^\s`\"'<>{}$,;]{6,})"
 )
 TOKEN = re.compile(r"[A-Za-z0-9_+=-]{24,}")
@@ -56,8 +63,9 @@ TOKEN = re.compile(r"[A-Za-z0-9_+=-]{24,}")
 def mask(text: str) -> tuple[str, list[tuple[int, int]]]:
     """The text with its secrets masked, and where they are.
 
-    Returns the masked text (as many UTF-8 bytes as before, ASCII masks in place of secrets) and the character ranges of
-    the masks in it, those that an earlier reading left included, in order and apart from each other.
+    Returns the masked text (as many UTF-8 bytes as before, ASCII masks in place of secrets) and the character
+    ranges of the masks in it, those that an earlier reading left included, in order and apart from each
+    other.
     """
     pieces, ranges, place, length = [], [], 0, 0
     for start, end in _merged(find(text)):
@@ -85,8 +93,9 @@ def find(text: str) -> Iterator[tuple[int, int]]:
             if len(match["it"]) >= SHORTEST and not _placeholder(match["it"]):
                 yield match.span("it")
     for match in NAMED.finditer(text):
-        if _like_a_password(match["it"]):
-            yield match.span("it")
+        value = match["it"].rstrip(".,;:!?)*")
+        if _like_a_password(value):
+            yield match.start("it"), match.start("it") + len(value)
     for match in TOKEN.finditer(text):
         if _like_a_key(match.group()):
             yield match.span()
@@ -108,11 +117,15 @@ def _plugins() -> list[BasePlugin]:
     classes = get_mapping_from_secret_type_to_class().values()
     names = sorted({found.__name__ for found in classes} - UNUSED)
     with transient_settings({"plugins_used": [{"name": name} for name in names]}):
-        return [found() for found in sorted(classes, key=lambda found: found.__name__) if found.__name__ in names]
+        return [
+            found() for found in sorted(classes, key=lambda found: found.__name__) if found.__name__ in names
+        ]
 
 
 def _placeholder(value: str) -> bool:
-    """Whether a value only stands for a secret: a variable, a template, dots, the word `your`, one letter repeated."""
+    """Whether a value only stands for a secret: a variable, a template, dots, the word `your`, one letter
+    repeated.
+    """
     low = value.lower()
     return bool(
         heuristic.is_templated_secret(value)
@@ -125,8 +138,7 @@ def _placeholder(value: str) -> bool:
 
 
 def _like_a_password(value: str) -> bool:
-    """Whether what follows `password:` in prose is one: letters and digits mixed, not a path, call or number."""
-    value = value.rstrip(".,;:!?)*")
+    """Whether what follows `password:` in prose is one: letters and digits, not a path, call or number."""
     if len(value) < SHORTEST or _placeholder(value) or re.search(r"[()/\\\[\]|]|::|://|^[-#@]", value):
         return False
     if re.fullmatch(r"[\d.,:_-]+|[\w-]+\.[a-z]{1,4}", value):
@@ -137,8 +149,12 @@ def _like_a_password(value: str) -> bool:
 
 
 def _like_a_key(token: str) -> bool:
-    """Whether one token looks drawn at random: both cases, digits in several places, high entropy. SHAs do not."""
-    if _placeholder(token) or not all(len(re.findall(part, token)) >= 3 for part in ("[A-Z]", "[a-z]", "[0-9]")):
+    """Whether one token looks drawn at random: both cases, digits in several places, high entropy. SHAs do
+    not.
+    """
+    if _placeholder(token) or not all(
+        len(re.findall(part, token)) >= 3 for part in ("[A-Z]", "[a-z]", "[0-9]")
+    ):
         return False
     if len(re.findall(r"[0-9]+", token)) < 2 or re.search(r"[a-z]{6,}|[A-Z]{7,}", token):
         return False

@@ -1,8 +1,10 @@
-"""A Markdown page into pieces that stand alone: which words are a unit's own, and what above them they lean on.
+"""A Markdown page into pieces that stand alone: which words are a unit's own, and what above them they lean
+on.
 
-Headings, lead-ins (`Before a release:`) and table headers are carried in a piece's `heading`, and are carriers: context
-that is worth keeping only as long as something under it is. A code block belongs to the lead-in above it. Pronouns are
-not resolved; a sentence that starts with one stays with the sentence before it.
+Headings, lead-ins (`Before a release:`) and table headers are carried in a piece's `heading`, and are
+carriers: context that is worth keeping only as long as something under it is. A code block belongs to the
+lead-in above it. Pronouns are not resolved; a sentence that starts with one stays with the sentence before
+it.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from dataclasses import dataclass, field
 from distill.memory import sentences
 from distill.memory.files import NEWLINE
 from distill.memory.markdown import COMMENT, Block, Page
+from distill.memory.secrets import MASK
 
 LONG = 120  # characters; a shorter paragraph is one unit however many sentences it has
 FENCE = re.compile(r"\s*(?:```|~~~)")
@@ -35,7 +38,9 @@ class Piece:
 
 @dataclass(frozen=True)
 class Carrier:
-    """Words at `start:end` that carry the pieces between them and `reach`: a heading, a lead-in, a table's header."""
+    """Words at `start:end` that carry the pieces between them and `reach`: a heading, a lead-in, a table's
+    header.
+    """
 
     start: int
     end: int
@@ -51,12 +56,16 @@ class Found:
     carriers: list[Carrier] = field(default_factory=list)
 
     def add(self, start: int, end: int, heading: tuple[str, ...]) -> None:
-        if WORD.search(self.page.text, start, end):
+        raw = self.page.text[start:end]
+        if WORD.search(raw):
+            start, end = start + len(raw) - len(raw.lstrip()), end - len(raw) + len(raw.rstrip())
             self.pieces.append(Piece(start, end, heading))
 
 
 def words(raw: str) -> str:
-    """The words of a piece, from the text at its place alone: blanks collapsed, quote markers gone, code by line."""
+    """The words of a piece, from the text at its place alone: blanks collapsed, quote markers gone, code by
+    line.
+    """
     lines = NEWLINE.split(raw)
     while len(lines) > 1 and all(line.lstrip().startswith(">") for line in lines[1:]):
         lines[1:] = [re.sub(r"^\s*> ?", "", line) for line in lines[1:]]
@@ -71,7 +80,9 @@ def words(raw: str) -> str:
 
 
 def segment(page: Page, name: str) -> tuple[list[Piece], list[Carrier]]:
-    """Pieces in the order of the text, and carriers. A heading that only repeats the file's `name` is not carried."""
+    """Pieces in the order of the text, and carriers. A heading that only repeats the file's `name` is not
+    carried.
+    """
     found = Found(page)
     _walk(found, page.blocks, (), len(page.text), name.lower(), in_item=False)
     return sorted(found.pieces, key=lambda piece: piece.start), found.carriers
@@ -140,7 +151,8 @@ def _paragraph(
 ) -> int:
     """The paragraph before `index`, with what hangs on it; the index of the next sibling to look at."""
     page, block = found.page, blocks[index - 1]
-    parts = [part for start, end in _visible(page, block.start, block.end) for part in _parts(page.text, start, end)]
+    visible = _visible(page, block.start, block.end)
+    parts = [part for start, end in visible for part in _parts(page.text, start, end, whole=in_item)]
     if not parts:
         return index
     last_start, last_end = parts[-1]
@@ -192,10 +204,13 @@ def _table(found: Found, block: Block, path: tuple[str, ...]) -> None:
         found.add(row.start, row.end, path)
 
 
-def _parts(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """A paragraph as the parts that stand alone; a short one is one part, unless it leads into something."""
+def _parts(text: str, start: int, end: int, *, whole: bool) -> list[tuple[int, int]]:
+    """A paragraph as the parts that stand alone.
+
+    One that is short, or to stay `whole`, is split only where it ends as a lead-in or holds a secret.
+    """
     raw = text[start:end]
-    if len(raw) <= LONG and not raw.rstrip(" *_").endswith(":"):
+    if (whole or len(raw) <= LONG) and not raw.rstrip(" *_").endswith(":") and not MASK.search(raw):
         return [(start, end)]
     return [(start + a, start + b) for a, b in sentences.standing(raw)]
 
@@ -220,4 +235,4 @@ def _title(raw: str) -> str:
     wrapped = re.fullmatch(r"([*_]{1,3})(.+?):?\1:?", title)
     if wrapped and wrapped[1] not in wrapped[2]:
         title = wrapped[2]
-    return title.rstrip(": ")
+    return title.rstrip(": .")

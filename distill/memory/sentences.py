@@ -1,4 +1,4 @@
-"""Sentences of a paragraph, by position, and whether one stands alone. English punctuation and pronouns only."""
+"""Sentences of a paragraph, by position, and whether one stands alone. English only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ ABBREVIATION = re.compile(r"(?i)(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|incl|no|fig|s
 LEANS = re.compile(
     r"(?i)[*_`\"'(\[]*(?:it|its|this|these|those|that|they|them|their|he|she|such|so|then|thus|there|here|otherwise|"
     r"also|but|and|or|however|instead|therefore|additionally|furthermore|moreover|similarly|likewise|see|e\.g|i\.e|"
-    r"for example|for instance|in this case|in that case|in these|if so|if not|the same|the former|the latter|both|"
+    r"for example|for instance|in this case|in that case|in these|if so|if not|the same|the former|"
+    r"the latter|both|"
     r"same|note|examples?|exceptions?|except|unless|finally|first|second|next|after that|when it|if it)\b"
 )
 SHORT = 4  # words; fewer say nothing without what stands above them
@@ -27,7 +28,8 @@ def split(text: str) -> list[tuple[int, int]]:
             start = match.end()
     parts.append((start, len(text)))
     trimmed = [
-        (a + len(text[a:b]) - len(text[a:b].lstrip()), b - len(text[a:b]) + len(text[a:b].rstrip())) for a, b in parts
+        (a + len(text[a:b]) - len(text[a:b].lstrip()), b - len(text[a:b]) + len(text[a:b].rstrip()))
+        for a, b in parts
     ]
     return [(a, b) for a, b in trimmed if b > a]
 
@@ -40,7 +42,9 @@ def leans(sentence: str) -> bool:
 
 
 def standing(text: str) -> list[tuple[int, int]]:
-    """Offsets of the parts of a text that each stand alone: a sentence that leans stays with the one before it."""
+    """Offsets of the parts of a text that each stand alone: a sentence that leans stays with the one before
+    it.
+    """
     parts: list[tuple[int, int]] = []
     for start, end in split(text):
         if parts and leans(text[start:end]):

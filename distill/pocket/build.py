@@ -82,12 +82,20 @@ def batches(tok: Any, r: random.Random, level: list[int], tokens: int, pool: int
         yield from out
 
 
-def copies(r: random.Random, vocab: int, rows: int = 48, width: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
-    """Warm-up: random tokens said twice; the second time is to be predicted. Forms the copying heads in a minute."""
-    half = torch.randint(5, vocab, (rows, width), generator=torch.Generator().manual_seed(r.randrange(2**31)))
-    ids = torch.cat([half, half], 1)
-    weight = torch.zeros(ids.shape)
-    weight[:, width:] = 1.0
+def copies(r: random.Random, vocab: int, rows: int = 48, width: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+    """Warm-up: random tokens with a stretch that comes twice, at any distance; the second one is to be predicted.
+
+    Forms the copying heads in minutes, where questions alone take a quarter of an hour. Ids below `vocab` are used.
+    """
+    ids, weight = torch.zeros(rows, width, dtype=torch.long), torch.zeros(rows, width)
+    for i in range(rows):
+        row = [r.randrange(5, vocab) for _ in range(width)]
+        n = r.randint(6, width // 2 - 4)
+        a = r.randint(0, width - 2 * n - 1)
+        b = r.randint(a + n, width - n)
+        row[b:b + n] = row[a:a + n]
+        ids[i] = torch.tensor(row)
+        weight[i, b + 1:b + n] = 1.0
     return ids, weight
 
 
@@ -111,7 +119,7 @@ def train(out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: f
     rest = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     muon = Muon(matrices, lr=lr, momentum=0.95, weight_decay=0.01)
     adam = torch.optim.AdamW(rest, lr=lr * 0.15, betas=(0.9, 0.95), weight_decay=0.0)
-    state: dict[str, Any] = {"step": 0, "level": [3], "tokens": 0, "seconds": 0.0, "ema": {}}
+    state: dict[str, Any] = {"step": 0, "level": [3], "tokens": 0, "seconds": 0.0, "ema": {}, "vocab": 300}
     if resume and (out / "state.pt").exists():
         saved = torch.load(out / "state.pt", weights_only=True)
         state = saved["state"]
@@ -122,9 +130,9 @@ def train(out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: f
     source = batches(tok, r, state["level"], tokens)
     ema, began, shown, kept = state["ema"], time.monotonic() - state["seconds"], 0.0, state["seconds"]
     while (spent := time.monotonic() - began) < minutes * 60:
-        warm = state["step"] < 400 and ema.get("copy", 0.0) < 0.6
+        warm = state["vocab"] > 0  # first few token ids, then all of them, then the world
         items = [] if warm else next(source)
-        ids, weight = copies(r, len(tok)) if warm else collate(items)
+        ids, weight = copies(r, state["vocab"]) if warm else collate(items)
         hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
         pick = weight[:, 1:] > 0
         logits = model.lm_head(hidden[pick])
@@ -145,10 +153,13 @@ def train(out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: f
         right = torch.zeros(pick.shape, dtype=torch.bool)
         right[pick] = logits.argmax(-1) == target
         if warm:
-            ema["copy"] = right[:, -20:].float().mean().item()
+            copied = right[pick].float().mean().item()
+            ema["copy"] = 0.8 * ema.get("copy", 0.0) + 0.2 * copied
+            if ema["copy"] > 0.6:
+                state["vocab"], ema["copy"] = (len(tok), 0.0) if state["vocab"] < len(tok) else (0, ema["copy"])
         for i, (_, spans) in enumerate(items):
             for a, b, skill in spans:
-                ema[skill] = 0.998 * ema.get(skill, 0.0) + 0.002 * float(right[i, a - 1:b - 1].all())
+                ema[skill] = 0.997 * ema.get(skill, 0.0) + 0.003 * float(right[i, a - 1:b - 1].all())
         if ema.get("recall", 0) > 0.86 and ema.get("cloze", 0) > 0.6 and state["level"][0] < 48:
             state["level"][0] += max(1, state["level"][0] // 5)
             ema["recall"] = min(ema["recall"], 0.82)
@@ -181,7 +192,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Where the weights go.")] = WEIGHTS,
     minutes: Annotated[float, typer.Option(help="Training time; more is better until about two hours on two cores.")] = 75,
     seed: int = 0,
-    tokens: Annotated[int, typer.Option(help="Padded tokens of a step.")] = 6144,
+    tokens: Annotated[int, typer.Option(help="Padded tokens of a step.")] = 4096,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     lr: Annotated[float, typer.Option(help="Muon's learning rate; AdamW takes 0.15 of it.")] = 0.02,
     resume: Annotated[bool, typer.Option(help="Continue from the last checkpoint in --out.")] = False,

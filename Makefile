@@ -1,0 +1,55 @@
+# Every target makes the environment it needs in this directory; nothing is installed elsewhere.
+PYTHON ?= python3
+VENV := .venv
+FLOOR := .venv-floor
+PIP := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test test-fast test-floor lint format clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+quickstart: $(VENV)/.installed ## install, then distill a small memory and judge the result
+	$(VENV)/bin/distill run recipes/quickstart.yaml
+
+test: $(VENV)/.installed ## install, then run every test
+	$(VENV)/bin/python -m pytest
+
+test-fast: $(VENV)/.installed ## the tests that take no more than seconds
+	$(VENV)/bin/python -m pytest -m "not slow"
+
+test-floor: $(FLOOR)/.installed ## the tests of all that works without torch, in an environment without it
+	$(FLOOR)/bin/python -m pytest -m "not torch"
+
+lint: $(VENV)/.installed ## ruff and pyright
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	PYRIGHT_PYTHON_CACHE_DIR=.cache/pyright $(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
+
+format: $(VENV)/.installed ## write the layout that lint asks for
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+clean: ## remove the environments and the caches, keep the runs
+	rm -rf $(VENV) $(FLOOR) .cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(call make_env,$(VENV))
+	$(VENV)/bin/python $(PIP) --editable '.[train,dev]'
+	@touch $@
+
+$(FLOOR)/.installed: pyproject.toml constraints.txt
+	$(call make_env,$(FLOOR))
+	$(FLOOR)/bin/python $(PIP) --editable . pytest hypothesis
+	@! $(FLOOR)/bin/python -c 'import torch' 2>/dev/null || { echo "$(FLOOR) must not have torch: make clean" >&2; exit 1; }
+	@touch $@
+
+# $(call make_env,DIR): an environment in DIR, or one sentence that says what is missing.
+define make_env
+@command -v '$(PYTHON)' >/dev/null || { echo "There is no $(PYTHON): install Python 3.11 or later, or say make PYTHON=/path/to/python." >&2; exit 1; }
+@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: say make PYTHON=python3.11, or install it." >&2; exit 1; }
+@'$(PYTHON)' -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module: install it (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+@echo "installing into $(1) (once; some minutes)"
+@test -x $(1)/bin/python || '$(PYTHON)' -m venv $(1)
+endef

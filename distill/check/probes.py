@@ -1,0 +1,290 @@
+"""Probes: held-out questions about units, each with a reference that is a literal span of the memory.
+
+Two ways to make them. A cloze hides the end of a sentence and needs no model. A written probe is a question by the base
+model, asked for about a span that was chosen before; the model's own idea of the answer plays no part. Users may bring
+their own (`load_probes`). A memory that is only prose without names or numbers gets cloze probes alone.
+
+The split is by hash: a fifth is `dev`, for early stopping; the report reads `test` only. Whether a question can be
+answered from the memory is not filtered here (that would choose probes by the ceiling's score): arm `tokens` shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from distill.check.contamination import Held, words
+from distill.check.scorers import contains, exact
+from distill.check.spans import flat, literal, shapes, spans
+from distill.errors import RecordError
+from distill.memory import sentences
+from distill.records import MemoryUnit, Record, digest
+from distill.synth.families import CLOZE_PROBE, PROBE
+
+Scorer = Literal["exact", "contains", "choice", "tool_call"]
+Form = Literal["cloze", "written", "user"]
+Split = Literal["dev", "test"]
+Write = Callable[[list[str], int], list[str]]
+
+CLOZE_LEAD = CLOZE_PROBE.split("{")[0]
+HIDDEN, SHOWN, LEAST = 6, 12, 2  # words: most hidden, most shown, least shown
+DEV = 4  # one dev probe for so many test probes
+ROUNDS = 3  # times that the model is asked about the same spans
+CALLS = ("procedure", "constraint")  # kinds of unit that a teacher with tools may answer with a call
+
+
+class Probe(Record):
+    """A held-out question about a unit. `id` is a digest of unit, question and reference."""
+
+    id: str
+    unit: str
+    question: str
+    reference: str
+    scorer: Scorer
+    choices: tuple[str, ...] = ()
+    form: Form
+    split: Split = "test"
+
+
+def make(
+    unit: str, question: str, reference: str, scorer: Scorer, form: Form, choices: tuple[str, ...] = ()
+) -> Probe:
+    """A probe with its id, in split `test`."""
+    name = digest("\n".join((unit, question, reference))).removeprefix("sha256:")[:16]
+    return Probe(
+        id=name, unit=unit, question=question, reference=reference, scorer=scorer, choices=choices, form=form
+    )
+
+
+def cloze(unit: MemoryUnit, memory: str) -> list[tuple[str, str]]:
+    """Every (words shown, words hidden) of a unit's sentences whose shown words stand once in the memory."""
+    text, all_text, found = flat(unit.text), " " + flat(memory), []
+    for start, end in sentences.split(text):
+        parts = text[start:end].split(" ")
+        if "```" in text[start:end]:
+            continue
+        for hidden in range(1, min(HIDDEN, len(parts) - LEAST) + 1):
+            shown = " ".join(parts[max(0, len(parts) - hidden - SHOWN) : len(parts) - hidden])
+            ending = " ".join(parts[-hidden:])
+            if re.search(r"\w", ending) and len(words(shown)) >= LEAST and _once(shown, all_text):
+                found.append((shown, ending))
+    return found
+
+
+def _once(shown: str, memory: str) -> bool:
+    return len(re.findall(rf"(?<!\w){re.escape(shown)}(?!\w)", memory)) == 1
+
+
+def write_probes(
+    units: Sequence[MemoryUnit],
+    memory: str,
+    write: Write,
+    *,
+    per_unit: int,
+    seed: int,
+    min_probes: int = 0,
+    forbidden: Iterable[str] = (),
+    cloze_share: float = 0.5,
+) -> tuple[list[Probe], dict[str, int]]:
+    """Probes for every unit that holds no secret, in the order of the units, and how many were dropped for what.
+
+    `write(prompts, seed)` is the base model with the memory in context, sampled: one question a prompt. `per_unit` counts
+    test probes; a dev probe comes on top for every four. With fewer than `min_probes` test probes in all, units that have
+    probes to spare give more. `forbidden` are training questions. About `cloze_share` of a unit's probes are cloze, more
+    where the model's questions were dropped, fewer where sentences are short. The same arguments give the same probes.
+    """
+    units = [unit for unit in units if not unit.secret]
+    dropped: Counter[str] = Counter()
+    wanted = per_unit + -(-per_unit // DEV)
+    cuts = {unit.id: _cloze_probes(unit, memory, seed) if cloze_share > 0 else [] for unit in units}
+    least = math.ceil(wanted * (1 - cloze_share))
+    need = {name: max(least, wanted - len(cut)) if cloze_share < 1 else 0 for name, cut in cuts.items()}
+    written = _written(units, memory, write, need, seed, dropped)
+    pool = {name: (written[name], cut) for name, cut in cuts.items()}
+    clean = _clean(
+        [probe for both in pool.values() for group in both for probe in group], forbidden, memory, dropped
+    )
+    ordered = {
+        name: _mixed(*([probe for probe in group if probe.id in clean] for group in both), cloze_share)
+        for name, both in pool.items()
+    }
+    share = wanted
+    while _tests(ordered, share) < min_probes and any(len(probes) > share for probes in ordered.values()):
+        share += 1
+    return [probe for probes in ordered.values() for probe in _split(probes[:share])], dict(
+        sorted(dropped.items())
+    )
+
+
+def _cloze_probes(unit: MemoryUnit, memory: str, seed: int) -> list[Probe]:
+    """All clozes of a unit as probes, in an order that depends on the seed."""
+    probes = [
+        make(unit.id, CLOZE_PROBE.format(start=shown), ending, "exact", "cloze")
+        for shown, ending in cloze(unit, memory)
+    ]
+    random.Random(f"{seed} {unit.id}").shuffle(probes)
+    return probes
+
+
+def _written(
+    units: Sequence[MemoryUnit],
+    memory: str,
+    write: Write,
+    need: dict[str, int],
+    seed: int,
+    dropped: Counter[str],
+) -> dict[str, list[Probe]]:
+    """Questions by the model, by unit: a few rounds over its spans, until the unit has what it needs."""
+    found: dict[str, list[Probe]] = defaultdict(list)
+    questions: set[tuple[str, ...]] = set()
+    text = " " + flat(memory)
+    for round_ in range(ROUNDS):
+        asked = [
+            (unit, span)
+            for unit in units
+            for span in _turn(spans(unit), round_)[: 2 * (need[unit.id] - len(found[unit.id]))]
+            if need[unit.id] > len(found[unit.id])
+        ]
+        if not asked:
+            break
+        prompts = [PROBE.format(span=span, line=unit.statement) for unit, span in asked]
+        for (unit, span), raw in zip(asked, write(prompts, seed + round_), strict=True):
+            question = raw.strip()
+            reason = _fault(question, span, unit, text)
+            if reason is None and words(question) in questions:
+                reason = "duplicate"
+            if reason:
+                dropped[reason] += 1
+                continue
+            questions.add(words(question))
+            scorer = "tool_call" if unit.kind in CALLS else "contains"
+            found[unit.id].append(make(unit.id, question, span, scorer, "written"))
+    return found
+
+
+def _turn(values: list[str], by: int) -> list[str]:
+    return values[by % len(values) :] + values[: by % len(values)] if values else []
+
+
+def _fault(question: str, span: str, unit: MemoryUnit, memory: str) -> str | None:
+    """Why a question by the model is no probe for this span, or None."""
+    if not re.search(r"\w", question):
+        return "empty"
+    if "\n" in question:
+        return "more than one line"
+    if not literal(span, unit):
+        return "reference not in the unit"
+    if contains(span.casefold(), question.casefold()):
+        return "shows its answer"
+    if question.startswith(CLOZE_LEAD):
+        shown = flat(question.removeprefix(CLOZE_LEAD))
+        _, found, rest = flat(unit.text).partition(shown)
+        if not found or len(words(shown)) < LEAST:
+            return "shows words that the unit does not have"
+        if not exact(span, " ".join(words_of(rest, len(span.split())))):
+            return "hides other words than the reference"
+        return None if _once(shown, memory) else "shows words that stand twice in the memory"
+    if any(not contains(name, unit.statement) for name in shapes(question)):
+        return "names what the unit does not"
+    return None
+
+
+def words_of(text: str, count: int) -> list[str]:
+    """The first words of a text."""
+    return text.split()[:count]
+
+
+def _clean(probes: list[Probe], forbidden: Iterable[str], memory: str, dropped: Counter[str]) -> set[str]:
+    """Ids of the probes that no training question gives away and that are not in the list twice."""
+    held, reasons = Held(probes, memory), {}
+    for question in dict.fromkeys(forbidden):
+        reasons |= held.hits(question)
+    seen: set[tuple[str, ...]] = set()
+    clean: set[str] = set()
+    for probe in probes:
+        reason = reasons.get(probe.id) or ("duplicate" if words(probe.question) in seen else None)
+        seen.add(words(probe.question))
+        if reason:
+            dropped[reason] += 1
+        else:
+            clean.add(probe.id)
+    return clean
+
+
+def _mixed(written: list[Probe], cut: list[Probe], cloze_share: float) -> list[Probe]:
+    """Both kinds in one order in which every beginning has about `cloze_share` of cloze, as far as there are enough."""
+    mixed: list[Probe] = []
+    written, cut = written[::-1], cut[::-1]
+    while written or cut:
+        clozes = sum(probe.form == "cloze" for probe in mixed)
+        take = cut if cut and (not written or clozes + 1 <= cloze_share * (len(mixed) + 1)) else written
+        mixed.append(take.pop())
+    return mixed
+
+
+def _dev(count: int) -> int:
+    return max(1, round(count / (DEV + 1))) if count > 1 else 0
+
+
+def _tests(probes: dict[str, list[Probe]], share: int) -> int:
+    return sum(min(len(found), share) - _dev(min(len(found), share)) for found in probes.values())
+
+
+def _split(probes: list[Probe]) -> list[Probe]:
+    """The unit's probes by id, the first fifth as dev: by hash, and in both splits where there are two probes."""
+    ordered = sorted(probes, key=lambda probe: probe.id)
+    dev = _dev(len(ordered))
+    return [
+        probe.model_copy(update={"split": "dev" if at < dev else "test"}) for at, probe in enumerate(ordered)
+    ]
+
+
+class UserProbe(Record):
+    """One line of a user's probes."""
+
+    question: str
+    reference: str
+    unit: str = "user"
+    scorer: Scorer = "contains"
+    choices: tuple[str, ...] = ()
+
+
+def load_probes(path: str | Path, memory: str) -> tuple[list[Probe], list[str]]:
+    """A user's probes (JSONL: question, reference, unit?, scorer?, choices?), all of split `test`, and warnings.
+
+    A reference that the memory does not hold is a warning, since nobody can learn it from there. Raises RecordError that
+    names the line; OSError.
+    """
+    probes: dict[str, Probe] = {}
+    notes: list[str] = []
+    mend = 'write lines such as {"question": "Which port?", "reference": "4417"}'
+    for number, line in enumerate(Path(path).read_bytes().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            given = UserProbe.model_validate_json(line)
+        except ValidationError as error:
+            detail = error.errors()[0]
+            what = ".".join(str(part) for part in detail["loc"]) or "line"
+            raise RecordError(f"{what}: {detail['msg'].lower()}", file=path, line=number, mend=mend) from None
+        if not given.question.strip() or not given.reference.strip():
+            raise RecordError("question and reference must not be empty", file=path, line=number, mend=mend)
+        if given.scorer == "choice" and not any(exact(given.reference, option) for option in given.choices):
+            raise RecordError("the reference is not among the choices", file=path, line=number, mend=mend)
+        if given.scorer != "choice" and not contains(given.reference, memory):
+            notes.append(
+                f"{path}:{number}: the memory does not hold the reference {json.dumps(given.reference)}"
+            )
+        probe = make(given.unit, given.question, given.reference, given.scorer, "user", given.choices)
+        probes[probe.id] = probe
+    if not probes:
+        raise RecordError("holds no probe", file=path, mend=mend)
+    return list(probes.values()), notes

@@ -1,0 +1,73 @@
+"""The report as Markdown, for a pull request. Text of the memory stands in code spans, where nothing is interpreted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from distill.report.model import Report
+from distill.report.words import (
+    ARMS,
+    GATES,
+    VERDICTS,
+    between,
+    facts,
+    lost,
+    percent,
+    place,
+    retained,
+    seconds,
+)
+
+
+def code(text: str) -> str:
+    """Any text as one code span that also survives in a table cell."""
+    text = " ".join(text.split()).replace("|", "\\|")
+    if not text:
+        return ""
+    fence = "`" * (1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
+    pad = " " if text[0] == "`" or text[-1] == "`" else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(head)} |", f"|{'|'.join(' --- ' for _ in head)}|"]
+    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+def markdown(report: Report) -> str:
+    """The whole report; the same report gives the same text."""
+    out = [f"# {code(report.title)}" if report.title else "# Report", ""]
+    out += [f"**{VERDICTS[report.verdict]}.** {report.verdict_text.split(': ', 1)[-1]}", ""]
+    out += [f"Retention: **{retained(report.retention)}**, 95% interval in brackets.", ""]
+    arms = report.arms.items()
+    rows = [(name, ARMS.get(name, ""), percent(s.mean), between(s.low, s.high), str(s.n)) for name, s in arms]
+    out += _table(("arm", "answers with", "score", "95% interval", "probes"), rows)
+    if report.gates:
+        out += _table(("gate", "", "found"), [(g.name, GATES[g.passed], g.words) for g in report.gates])
+    out += [f"> {code(warning)}" for warning in report.warnings] + [""] * bool(report.warnings)
+    gone = lost(report)
+    if gone:
+        out += [f"## Lost units ({len(gone)} of {len(report.units)})", ""]
+        rows = [
+            (
+                code(u.text),
+                code(place(u)),
+                percent(u.retention or 0),
+                "; ".join(code(m.question) for m in u.misses),
+            )
+            for u in gone
+        ]
+        out += _table(("unit", "where", "retention", "missed"), rows)
+    for name, values in (("Synthesis", report.synthesis), ("Training", report.training)):
+        if values:
+            out += [
+                f"## {name}",
+                "",
+                *_table(("", ""), [(code(key), code(value)) for key, value in facts(values)]),
+            ]
+    if report.inputs:
+        out += ["## Made from", "", *_table(("", ""), [(k, code(v)) for k, v in report.inputs.items()])]
+    if report.timings:
+        out += ["## Time", "", *_table(("", ""), [(k, seconds(v)) for k, v in report.timings.items()])]
+    return "\n".join(out).rstrip() + "\n"

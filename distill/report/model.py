@@ -1,0 +1,113 @@
+"""The types of a check's result: what an arm scored, what is concluded from it, and what a reader is shown.
+
+All of it is data that has been decided elsewhere (`distill.check`); nothing here computes a statistic.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import JsonValue
+
+from distill.records import Record
+
+Verdict = Literal["non_inferior", "inferior", "no_verdict"]
+
+
+class Interval(Record):
+    """A value and its 95% interval, all in the value's own unit."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Summary(Record):
+    """Mean score of one arm over `n` probes, 0 to 1, with its 95% interval."""
+
+    n: int
+    mean: float
+    low: float
+    high: float
+
+
+class Score(Record):
+    """What one arm scored on one probe, 0 to 1. `detail` is the answer it gave."""
+
+    arm: str
+    unit: str
+    probe: str
+    value: float
+    detail: str
+
+
+class Miss(Record):
+    """A probe that the memory in context answers and the adapter does not."""
+
+    question: str
+    reference: str
+    answer: str
+
+
+class UnitResult(Record):
+    """One unit: the mean score of each arm over its `n` probes. `retention` is None where the memory changes nothing."""
+
+    unit: str
+    text: str
+    source: str = ""
+    line: int = 0
+    n: int
+    arms: dict[str, float]
+    retention: float | None = None
+    misses: tuple[Miss, ...] = ()
+
+
+class Forgetting(Record):
+    """What the adapter changed that it should not: answers that stay the base's own, and abstaining before and after."""
+
+    agreement: Summary | None = None
+    abstain_before: Summary | None = None
+    abstain_after: Summary | None = None
+
+
+class Gate(Record):
+    """One threshold: `passed` is None where it could not be measured. `words` say what was asked and what was found."""
+
+    name: str
+    value: Interval | None = None
+    bound: float
+    passed: bool | None
+    words: str
+
+
+class Report(Record):
+    """The whole result. Top-level `arms`, `retention` and `verdict` of its JSON are a contract.
+
+    `difference` is weights minus tokens with its 95% interval, `bound` the one-sided 95% lower bound that is held
+    against `margin`; `lost` are ids of units, worst first; `timings` are seconds by stage.
+    """
+
+    title: str = ""
+    inputs: dict[str, str] = {}
+    arms: dict[str, Summary]
+    retention: Interval | None
+    verdict: Verdict
+    verdict_text: str
+    margin: float
+    difference: Interval | None = None
+    bound: float | None = None
+    discordance: float | None = None
+    needed: int | None = None
+    gates: tuple[Gate, ...] = ()
+    units: tuple[UnitResult, ...] = ()
+    lost: tuple[str, ...] = ()
+    forgetting: Forgetting | None = None
+    synthesis: dict[str, JsonValue] = {}
+    training: dict[str, JsonValue] = {}
+    warnings: tuple[str, ...] = ()
+    timings: dict[str, float] = {}
+
+    @property
+    def passed(self) -> bool:
+        """Whether the verdict is `non_inferior` and no gate failed."""
+        return self.verdict == "non_inferior" and all(gate.passed is not False for gate in self.gates)

@@ -1,0 +1,70 @@
+"""What the report calls things: the same words in the terminal, in Markdown and in HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import JsonValue
+
+from distill.report.model import Interval, Report, UnitResult
+
+VERDICTS = {"non_inferior": "Non-inferior", "inferior": "Inferior", "no_verdict": "No verdict"}
+ARMS = {
+    "none": "no memory (floor)",
+    "tokens": "memory in context (ceiling)",
+    "weights": "adapter alone",
+    "deployed": "adapter, harness, residual",
+    "both": "adapter and memory",
+}
+GATES = {True: "passed", False: "failed", None: "not measured"}
+
+
+def percent(share: float) -> str:
+    """`0.974` as `97.4%`, whole numbers without a decimal."""
+    return f"{share * 100:.1f}".removesuffix(".0") + "%"
+
+
+def between(low: float, high: float) -> str:
+    """An interval in percent: `94.1 – 98.9%`."""
+    return f"{percent(low).removesuffix(' %')} – {percent(high)}"
+
+
+def retained(kept: Interval | None) -> str:
+    return "undefined" if kept is None else f"{percent(kept.value)} ({between(kept.low, kept.high)})"
+
+
+def place(unit: UnitResult) -> str:
+    """`CLAUDE.md:12`, or nothing where the unit has no place."""
+    return f"{unit.source}:{unit.line}" if unit.source else ""
+
+
+def lost(report: Report) -> list[UnitResult]:
+    """The units that were lost, worst first."""
+    known = {unit.unit: unit for unit in report.units}
+    return [known[name] for name in report.lost if name in known]
+
+
+def facts(values: dict[str, JsonValue], above: str = "") -> Iterator[tuple[str, str]]:
+    """Nested counts and settings as (name, value) rows, names joined by ` · `, lists joined by commas."""
+    for key, value in values.items():
+        name = f"{above} · {key}" if above else key
+        if isinstance(value, dict):
+            yield from facts(value, name)
+        elif isinstance(value, list):
+            yield name.replace("_", " "), ", ".join(_plain(item) for item in value)
+        else:
+            yield name.replace("_", " "), _plain(value)
+
+
+def _plain(value: JsonValue) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def seconds(value: float) -> str:
+    """A duration in words: `48 s`, `3 min 12 s`."""
+    if value < 60:
+        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

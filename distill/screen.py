@@ -1,0 +1,135 @@
+"""What commands print: one table, warnings, and the next command. Never a control character from a memory."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from distill.errors import printable
+from distill.memory import Memory
+from distill.records import MemoryUnit, Plan, plain
+
+STYLES = {"weights": "green", "harness": "cyan", "tokens": "yellow"}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console on today's stdout or stderr; off a terminal lines are as long as they need to be."""
+    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=max(made.width, 120))
+
+
+def table(columns: Sequence[tuple[str, dict[str, Any]]], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """A table without a frame; texts are printed as they are, never as markup."""
+    made = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name, options in columns:
+        made.add_column(name, **options)
+    for row in rows:
+        made.add_row(*[cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row])
+    return made
+
+
+def show_memory(memory: Memory, next_command: str) -> None:
+    """The documents of a memory, what was left out, and what to do next."""
+    out = console()
+    counts = Counter(span.source for unit in memory.units for span in unit.spans)
+    rows = [
+        (
+            document.path,
+            ", ".join(document.scope.paths) or "everywhere",
+            f"{len(document.text.encode()):,}",
+            str(counts[document.path]),
+        )
+        for document in memory.documents
+    ]
+    number = {"justify": "right", "no_wrap": True}
+    out.print(table([("file", {}), ("holds for", {}), ("bytes", number), ("units", number)], rows))
+    warn(memory.warnings)
+    kinds = ", ".join(
+        f"{count} {kind}" for kind, count in Counter(unit.kind for unit in memory.units).most_common()
+    )
+    secrets = sum(unit.secret for unit in memory.units)
+    line = f"\n{_many(len(memory.units), 'unit')}: {kinds}" + (
+        f"; {secrets} with a secret" if secrets else ""
+    )
+    out.print(Text(line))
+    _next(next_command)
+
+
+def show_found(files: Sequence[tuple[str, str]], recipe: str, next_command: str) -> None:
+    """The memory files that were found, the recipe that was written, and what to do next."""
+    out = console()
+    out.print(table([("format", {"no_wrap": True}), ("file", {"overflow": "fold"})], files))
+    out.print(Text(f"\n{_many(len(files), 'file')}; wrote {printable(recipe)}"))
+    _next(next_command)
+
+
+def show_plan(
+    units: Sequence[MemoryUnit], plan: Plan, warnings: Sequence[str], most: int, next_command: str
+) -> None:
+    """Unit, place, reason and tokens of each route (the first `most`), the sum, and what to do next."""
+    out = console()
+    rows = []
+    for unit, route in zip(units[:most], plan.routes[:most], strict=True):
+        place = Text(route.to, style=STYLES[route.to])
+        slug, _, code = unit.id.rpartition("-")
+        name = Text.assemble(printable(slug), (f"-{code}", "dim"))
+        rows.append((name, _place(unit), place, route.because, str(route.tokens)))
+    columns = [
+        ("unit", {"overflow": "fold", "min_width": 24}),
+        ("where", {"overflow": "fold"}),
+        ("place", {"no_wrap": True}),
+        ("because", {}),
+        ("tokens", {"justify": "right", "no_wrap": True}),
+    ]
+    out.print(table(columns, rows))
+    if len(units) > most:
+        out.print(Text(f"… and {len(units) - most} more (--all shows them)", style="dim"))
+    warn(warnings)
+    sums = tokens_by_place(plan)
+    parts = [
+        f"{len(plan.units(place))} to {place}" + (f" ({sums[place]:,} tokens)" if place in sums else "")
+        for place in ("weights", "harness", "tokens")
+        if plan.units(place)
+    ]
+    out.print(Text(f"\n{_many(len(units), 'unit')}: {', '.join(parts)}"))
+    saved = sum(sums.values()) - sums.get("tokens", 0)
+    out.print(Text(f"about {saved:,} tokens saved in each call"))
+    _next(next_command)
+
+
+def tokens_by_place(plan: Plan) -> dict[str, int]:
+    """Tokens in context of the units of each place that has some."""
+    sums: Counter[str] = Counter()
+    for route in plan.routes:
+        sums[route.to] += route.tokens
+    return dict(sums)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Print warnings on stderr, one a line."""
+    for warning in warnings:
+        console(stderr=True).print(Text(f"warning: {printable(warning)}", style="yellow"), soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Print the machine form on stdout."""
+    print(json.dumps(plain(value), indent=2, ensure_ascii=False))
+
+
+def _place(unit: MemoryUnit) -> str:
+    first = unit.spans[0]
+    return f"{first.source}:{first.line}" + (f" (+{len(unit.spans) - 1})" if len(unit.spans) > 1 else "")
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
+def _next(command: str) -> None:
+    console().print(Text.assemble(("next: ", "dim"), (command, "bold")), soft_wrap=True)

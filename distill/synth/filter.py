@@ -1,0 +1,48 @@
+"""Which written questions and answers are kept: each filter is a reason that is counted in the report.
+
+59 % of the numbers in one published synthetic set were not in its source (2606.04557): hence `unfaithful`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from distill.synth.families import UNKNOWN
+
+_MENTIONS = re.compile(r"\b(the|this|that|my|your|provided|given) (memory|document|context|text|passage|notes|statement)\b", re.I)
+_PRECISE = re.compile(r"`[^`]+`|https?://\S+|[\w.-]*[/_][\w./-]*|#[\w-]+|\b\d[\d.,:]*\d\b|\b\d\b|\b[A-Za-z]+-[a-z0-9-]+\b")
+_EDGES = " `'\"*.,:;!?()[]{}"
+
+
+def normal(text: str) -> str:
+    """Lower case, single spaces, no punctuation at the ends: when two questions are the same question."""
+    return re.sub(r"\s+", " ", text.lower()).strip(_EDGES)
+
+
+def precise(text: str) -> set[str]:
+    """Numbers, paths, code spans, URLs and identifiers in a text, without the marks around them."""
+    return {m.group().strip(_EDGES) for m in _PRECISE.finditer(text)} - {""}
+
+
+def bad_question(question: str) -> str | None:
+    """The reason to drop a question, or None."""
+    if len(question) < 3:
+        return "empty question"
+    if "\n" in question:
+        return "question of several lines"
+    return None
+
+
+def bad_answer(question: str, answer: str, ended: bool, source: str, faithful: bool = True) -> str | None:
+    """The reason to drop an answer, or None. `source` is the memory; `faithful` False for replay, which has none."""
+    if not ended:
+        return "answer without an end"
+    if not answer:
+        return "empty answer"
+    if faithful and answer != UNKNOWN:
+        if _MENTIONS.search(answer) and not _MENTIONS.search(source):
+            return "mentions the memory"
+        known = source + "\n" + question
+        if any(x not in known for x in precise(answer)):
+            return "number or identifier not in the memory"
+    return None

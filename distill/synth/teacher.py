@@ -1,0 +1,134 @@
+"""The teacher: the base model answering over a memory that is read once.
+
+`Reader.answer` batches questions by length, keeps the ids it generated (nothing is ever re-tokenised) and captures the
+top-k of every position while it generates, so that no second pass is needed. The same reader, without a memory or with an
+adapter switched on, answers for every arm of the check. Not covered: servers (`server.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from distill.train.model import Base, prompt_ids
+from distill.train.targets import Prefix, build_prefix, left_pad, new_rows, reading, top
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer. `ids` hold the end token when `ended`; targets are (T, k), (T, k), (T,), one row an id."""
+
+    prompt: list[int]
+    ids: list[int]
+    text: str
+    ended: bool
+    top_ids: torch.Tensor
+    top_logp: torch.Tensor
+    tail: torch.Tensor
+
+
+def common_prefix(rows: Sequence[list[int]]) -> int:
+    """Tokens that all rows begin with; at least one token of every row stays outside."""
+    limit = min(map(len, rows)) - 1
+    first = rows[0]
+    n = 0
+    while n < limit and all(row[n] == first[n] for row in rows):
+        n += 1
+    return n
+
+
+class Reader:
+    """A base model with a memory in context (or none). Its prefix is computed on the first call and kept."""
+
+    def __init__(self, base: Base, memory: str | None, adapter: bool = False):
+        self.base, self.memory, self.adapter = base, memory, adapter
+        self._prefix: Prefix | None = None
+
+    def _shared(self) -> Prefix:
+        if self._prefix is None:
+            probes = [prompt_ids(self.base, q, self.memory) for q in ("Which?", "a 1", "\n`x")]
+            n = common_prefix(probes) if self.memory is not None else 0
+            self._prefix = build_prefix(self.base, probes[0][:n])
+        return self._prefix
+
+    def forget(self) -> None:
+        """Drops the prefix: needed after the adapter's weights moved."""
+        self._prefix = None
+
+    def prompts(self, questions: Sequence[str]) -> list[list[int]]:
+        return [prompt_ids(self.base, q, self.memory) for q in questions]
+
+    @torch.no_grad()
+    def answer(self, questions: Sequence[str], max_new_tokens: int, temperature: float = 0.0, seed: int = 0, k: int = 0,
+               batch_size: int = 64, on_done: Callable[[int], None] = lambda n: None) -> list[Answer]:
+        """Answers in the order of `questions`. Temperature 0 is greedy; targets are of the raw distribution either way.
+
+        Deterministic for the same questions, seed and batch size. `k` 0 captures no targets.
+        """
+        model = self.base.model
+        off = contextlib.nullcontext() if self.adapter or not hasattr(model, "disable_adapter") else model.disable_adapter()
+        with off:
+            prefix = self._shared()
+            prompts = self.prompts(questions)
+            cut = len(prefix) if prefix.layers is not None else 0
+            for prompt in prompts:
+                assert prompt[:cut] == prefix.ids[:cut], "the chat template moved the memory"
+            order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
+            out: list[Answer | None] = [None] * len(prompts)
+            with reading(self.base, prefix):
+                for at in range(0, len(order), batch_size):
+                    picked = order[at:at + batch_size]
+                    rows = [prompts[i][cut:] for i in picked]
+                    made = self._batch(prefix, rows, max_new_tokens, temperature, seed * 1_000_003 + at, k)
+                    for i, (ids, ended, targets) in zip(picked, made, strict=True):
+                        text = self.base.tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True).strip()
+                        out[i] = Answer(prompts[i], ids, text, ended, *targets)
+                    on_done(len(picked))
+        return [a for a in out if a is not None]
+
+    def _batch(self, prefix: Prefix, rows: list[list[int]], limit: int, temperature: float, seed: int, k: int
+               ) -> list[tuple[list[int], bool, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]]:
+        base, stops = self.base, self.base.stops
+        draw = torch.Generator(device=base.device).manual_seed(seed % (1 << 62))
+        state = new_rows(base, prefix, len(rows))
+        ids, real = left_pad(rows, base.pad, base.device)
+        alive = list(range(len(rows)))
+        said: list[list[int]] = [[] for _ in rows]
+        caught: list[list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = [[] for _ in rows]
+        ended = [False] * len(rows)
+        for _ in range(limit):
+            logits = state.forward(base.model, ids, real, 1)[:, -1].float()
+            if temperature > 0:
+                chosen = torch.multinomial((logits / temperature).softmax(-1), 1, generator=draw)[:, 0]
+            else:
+                chosen = logits.argmax(-1)
+            if k:
+                a, b, c = (x.cpu() for x in top(logits, k))
+            keep = []
+            for row, token in enumerate(chosen.tolist()):
+                i = alive[row]
+                said[i].append(token)
+                if k:
+                    caught[i].append((a[row], b[row], c[row]))  # type: ignore[possibly-undefined]
+                if token in stops:
+                    ended[i] = True
+                else:
+                    keep.append(row)
+            if not keep:
+                break
+            if len(keep) < len(alive):
+                index = torch.tensor(keep, device=base.device)
+                state.select(index)
+                alive, chosen = [alive[r] for r in keep], chosen[index]
+            ids, real = chosen[:, None], torch.ones(len(keep), 1, dtype=torch.bool, device=base.device)
+        out = []
+        for i in range(len(rows)):
+            if k:
+                targets = tuple(torch.stack(x) for x in zip(*caught[i], strict=True))
+            else:
+                targets = (torch.empty(0, 0, dtype=torch.long), torch.empty(0, 0), torch.empty(0))
+            out.append((said[i], ended[i], targets))
+        return out

@@ -1,0 +1,142 @@
+"""The base model: loading it, its digests, and turning a question into token ids in exactly one way.
+
+Covers local directories, hub ids and `pocket`; nf4 and int8 through bitsandbytes. Not covered: adapters (`adapter.py`),
+generation (`synth/teacher.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from distill.errors import ModelError
+from distill.records import digest
+from distill.synth.families import MEMORY
+
+POCKET = Path(__file__).parent.parent / "pocket" / "weights"
+
+
+@dataclass
+class Base:
+    """A loaded base model. `context` is the number of tokens it can read; `model` may become a PeftModel."""
+
+    name: str
+    model: Any
+    tokenizer: Any
+    digest: str
+    template_digest: str
+    context: int
+    quantize: str = "none"
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def pad(self) -> int:
+        tok = self.tokenizer
+        return tok.pad_token_id if tok.pad_token_id is not None else tok.eos_token_id
+
+    @property
+    def stops(self) -> set[int]:
+        """Token ids that end an answer: the tokenizer's and the generation config's."""
+        configured = getattr(self.model.generation_config, "eos_token_id", None)
+        ids = configured if isinstance(configured, list) else [configured]
+        return {i for i in [*ids, self.tokenizer.eos_token_id] if i is not None}
+
+
+def _folder_digest(folder: Path) -> str:
+    """Names, sizes and content of config and tokenizer files; of weight files the first and last 4 MiB each."""
+    total = hashlib.sha256()
+    for path in sorted(folder.glob("*")):
+        if path.suffix not in (".json", ".jinja", ".model", ".txt", ".safetensors", ".bin") or path.name == "training.json":
+            continue
+        total.update(f"{path.name} {path.stat().st_size}\n".encode())
+        with open(path, "rb") as file:
+            total.update(file.read(4 << 20))
+            if path.stat().st_size > 8 << 20:
+                file.seek(-(4 << 20), 2)
+                total.update(file.read())
+    return "sha256:" + total.hexdigest()
+
+
+def _pick_device(device: str) -> str:
+    if device != "auto":
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise ModelError(f"base.device is {device}, but torch finds no GPU", mend="use `--set base.device=auto`")
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def load_base(name: str, quantize: str = "none", dtype: str = "auto", device: str = "auto") -> Base:
+    """Loads a causal LM and its tokenizer, frozen and in eval mode.
+
+    Raises:
+        ModelError: the model is not there, cannot be reached, is no causal LM, or has no chat template.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    where = str(POCKET) if name == "pocket" else name
+    target = _pick_device(device)
+    number = {"auto": torch.bfloat16 if target.startswith("cuda") else torch.float32, "float32": torch.float32,
+              "bfloat16": torch.bfloat16, "float16": torch.float16}[dtype]
+    options: dict[str, Any] = {"dtype": number}
+    if quantize != "none":
+        from transformers import BitsAndBytesConfig
+
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=quantize == "nf4", load_in_8bit=quantize == "int8", bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=number, bnb_4bit_use_double_quant=True)
+        options["device_map"] = {"": target}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(where)
+        model = AutoModelForCausalLM.from_pretrained(where, **options)
+    except Exception as fault:  # the hub, the file system and the config parser each have their own classes
+        if isinstance(fault, (KeyboardInterrupt, torch.cuda.OutOfMemoryError)):
+            raise
+        reason = str(fault).strip().splitlines()[0][:200] if str(fault).strip() else type(fault).__name__
+        raise ModelError(
+            f"base model '{name}' cannot be loaded: {reason}",
+            mend="give a model directory, a hub id that this machine can reach, or `--set base.model=pocket`") from fault
+    if not tokenizer.chat_template:
+        raise ModelError(f"base model '{name}' has no chat template", mend="use its instruct or chat variant")
+    if quantize == "none":
+        model.to(target)
+    model.eval().requires_grad_(False)
+    folder = Path(where)
+    weights = _folder_digest(folder) if folder.is_dir() else digest(
+        json.dumps([where, getattr(model.config, "_commit_hash", None)]))
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", 1 << 20)
+    return Base(name, model, tokenizer, weights, digest(tokenizer.chat_template), context, quantize)
+
+
+def prompt_ids(base: Base, question: str, memory: str | None) -> list[int]:
+    """Token ids of one user turn, up to where the answer begins; with `memory` in the system turn, or without one.
+
+    The template is rendered once, here, for teacher, student and every arm. Thinking is switched off where a template
+    knows the word.
+    """
+    messages = [{"role": "user", "content": question}]
+    if memory is not None:
+        messages.insert(0, {"role": "system", "content": MEMORY.format(memory=memory)})
+    ids = base.tokenizer.apply_chat_template(
+        messages, add_generation_prompt=True, tokenize=True, enable_thinking=False, return_dict=False)
+    return list(ids)
+
+
+def check_context(base: Base, memory: str, room: int) -> int:
+    """Tokens of the memory in the system turn. Raises ModelError when memory and `room` do not fit: nothing is ever cut."""
+    used = len(prompt_ids(base, "", memory))
+    if used + room > base.context:
+        raise ModelError(
+            f"the memory takes {used:,} tokens and {room:,} more are needed, but {base.name} reads {base.context:,}",
+            mend="give fewer `memory.sources`, route units to tokens by `route.overrides`, or take a base with a longer context")
+    return used

@@ -1,0 +1,216 @@
+"""The commands of the floor, end to end: what they print, what they write, and every slip as one sentence."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from distill.cli import app
+from distill.memory import store
+from distill.records import Plan, Route, read_jsonl
+from distill.stage import Run, fresh
+
+FIXTURES = Path(__file__).parent / "fixtures" / "memory"
+NOTES = "# Ports\n\n- The relay uses 6120.\n- The password is tr0ut-4-lunch.\n"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of its own with a memory and a recipe, as the current one."""
+    monkeypatch.chdir(tmp_path)
+    Path("AGENTS.md").write_text(NOTES)
+    Path("r.yaml").write_text("out: runs/r\nmemory: {sources: [{path: .}]}\n")
+    return tmp_path
+
+
+def run(*words: str):
+    return CliRunner().invoke(app, list(words))
+
+
+def said(*words: str) -> str:
+    """Stdout of a command that must succeed."""
+    result = run(*words)
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+def test_init_plan_from_nothing(place: Path) -> None:
+    out = said("init", ".")
+    assert "agents_md  AGENTS.md" in out
+    assert out.endswith("1 file; wrote distill.yaml\nnext: distill plan distill.yaml\n")
+    out = said("plan", "distill.yaml")
+    assert "tr0ut" not in out
+    assert "AGENTS.md:4  tokens   holds a secret" in out
+    assert "2 units: 1 to weights (5 tokens), 1 to tokens (8 tokens)" in out
+    assert out.endswith("next: distill run distill.yaml\n")
+
+
+def test_init_writes_a_recipe_that_says_every_key(place: Path) -> None:
+    said("init", ".")
+    text = Path("distill.yaml").read_text()
+    for key in ("sources:", "min_age_days: 14", "overrides: []", "quantize: none", "per_unit: 24", "lr: 0.0002",
+                "on_error: deny", "retention: 0.9", "bootstrap: 2000"):  # fmt: skip
+        assert key in text
+    # taking away every mark of a commented key leaves a valid recipe
+    lines = [line.replace("# ", "", 1) if line.lstrip().startswith("# ") else line for line in text.splitlines()]
+    keys = [line for line in lines if ":" in line and not line.lstrip().startswith("#") and "   " not in line.strip()]
+    body = [line for line in keys if line.lstrip().split(":")[0].replace("_", "").isalpha() or "- {" in line]
+    Path("all.yaml").write_text("\n".join(body))
+    said("plan", "all.yaml", "--set", "memory.sources=[{path: .}]")
+
+
+def test_read_stores_units_and_documents(place: Path) -> None:
+    out = said("read", "r.yaml")
+    assert "AGENTS.md  everywhere" in out
+    assert "2 units: 2 fact; 1 with a secret\nnext: distill plan r.yaml\n" in out
+    files = Run(Path("runs/r"))
+    memory = store.load(files.units, files.memory, "x")
+    assert fresh(files.units, memory.inputs())
+    assert [unit.text for unit in memory.units] == ["The relay uses 6120.", "The password is [redacted...]."]
+
+
+def test_plan_stores_routes_and_the_residual_memory(place: Path) -> None:
+    said("plan", "r.yaml")
+    header, routes = read_jsonl("runs/r/plan.jsonl", Route)
+    assert sorted(header.inputs) == ["memory", "route"]
+    assert [route.to for route in Plan(routes=tuple(routes)).routes] == ["weights", "tokens"]
+    assert Path("runs/r/residual/AGENTS.md").read_text() == "# Ports\n\n- The password is [redacted...].\n"
+    said("plan", "r.yaml", "--set", "route.overrides=[{unit: 'the-relay-*', to: tokens, because: it moves}]")
+    assert "6120" in Path("runs/r/residual/AGENTS.md").read_text()
+    Path("AGENTS.md").write_text("- The relay uses 6120.\n")
+    said("read", "r.yaml")
+    said("plan", "r.yaml")
+    assert [path.name for path in Path("runs/r/residual").iterdir()] == ["index.json"]
+
+
+def test_no_file_of_a_run_holds_a_secret(place: Path) -> None:
+    said("plan", "r.yaml")
+    files = [path for path in Path("runs").rglob("*") if path.is_file()]
+    assert len(files) == 5
+    assert [path for path in files if "tr0ut" in path.read_text()] == []
+
+
+def test_json_is_for_machines(place: Path) -> None:
+    units = json.loads(said("read", "r.yaml", "--json"))["units"]
+    assert units[0]["spans"][0]["line"] == 3
+    plan = json.loads(said("plan", "r.yaml", "--json"))
+    assert plan["tokens"] == {"weights": 5, "tokens": 8}
+    assert plan["routes"][0] == {"unit": units[0]["id"], "to": "weights", "because": "a lasting fact", "tokens": 5}
+
+
+def test_a_long_plan_is_cut_on_the_screen_and_says_so(place: Path) -> None:
+    Path("AGENTS.md").write_text("".join(f"- The relay {n} uses {n}.\n" for n in range(70)))
+    assert "… and 10 more (--all shows them)" in said("plan", "r.yaml")
+    assert "the-relay-69-uses-69" in said("plan", "r.yaml", "--all")
+    assert len(json.loads(said("plan", "r.yaml", "--json"))["routes"]) == 70
+
+
+def test_a_whole_repository_and_a_jsonl(place: Path) -> None:
+    sets = ["--set", f"memory.sources=[{{path: {FIXTURES / 'repo'}}}, {{path: {FIXTURES / 'facts.jsonl'}}}]"]
+    out = said("read", "r.yaml", *sets)
+    assert "repo/.claude/rules/api/http.md" in out
+    assert "src/api/**/*.ts, src/{edge,core}/**" in out
+    out = said("plan", "r.yaml", *sets, "--all")
+    assert "facts.jsonl:1" in out
+
+
+def test_warnings_go_to_stderr(place: Path) -> None:
+    Path("CLAUDE.md").write_text("One two. @gone.md\n")
+    result = run("plan", "r.yaml", "--set", "route.overrides=[{unit: nope, to: tokens}]", "--json")
+    assert json.loads(result.stdout)["warnings"] == [
+        "CLAUDE.md:1: the import @gone.md is not there and is left out",
+        "the override nope matches no unit",
+    ]
+    result = run("plan", "r.yaml")
+    assert result.stderr == "warning: CLAUDE.md:1: the import @gone.md is not there and is left out\n"
+
+
+def test_a_hostile_memory_moves_no_cursor(place: Path) -> None:
+    Path("AGENTS.md").write_text("- One \x1b[2Jtwo [red]three[/red] \u202efour.\n")
+    for command in ("read", "plan"):
+        result = run(command, "r.yaml")
+        assert "\x1b" not in result.output
+        assert "\u202e" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["plan", "no.yaml"], 1, "error: no.yaml: no such file or directory; check the path"),
+        (["plan", "."], 1, "error: .: is a directory, a file was expected; check the path"),
+        (["init", "nowhere"], 1, "error: nowhere: there is no such file or directory; check the path"),
+        (["init", "empty"], 1, "error: empty: no memory was found here; name a memory file, for instance "
+         "distill init NOTES.md"),
+        (["init", ".", "--to", "r.yaml"], 1, "error: r.yaml: is there already; add --force to write over it, or "
+         "--to another file"),
+        (["read", "r.yaml", "--set", "seed"], 2, "error: --set seed has no meaning; write it as --set "
+         "section.key=value"),
+        (["read", "r.yaml", "--set", "train.rnk=1"], 1, "error: --set train.rnk=1: unknown key train.rnk; did you "
+         "mean train.rank?"),
+        (["read", "r.yaml", "--set", "memory.sources.0.path=no.md"], 1, "error: no.md: there is no such memory file; "
+         "check the path in the recipe"),
+        (["read", "r.yaml", "--set", "memory.sources.0.path=empty"], 1, "error: empty: no memory was found here "
+         "(CLAUDE.md or AGENTS.md); name the memory file in the recipe"),
+        (["read", "r.yaml", "--set", "memory.sources.0.path=binary.md"], 1, "error: binary.md:1: is binary (a NUL "
+         "byte), not text; name a text file"),
+        (["read", "r.yaml", "--set", "memory.sources.0.path=latin.md"], 1, "error: latin.md:2: is not UTF-8 text "
+         "(byte 0xe9); save it as UTF-8"),
+        (["read", "r.yaml", "--set", "memory.sources.0.path=big.md"], 1, "error: big.md: is 10.0 MiB, and a memory "
+         "file may have at most 4 MiB; split it, or leave out what is not memory"),
+        (["read", "r.yaml", "--set", "memory.sources.0.path=cycle.md"], 1, "error: cycle.md: import cycle: cycle.md → "
+         "cycle.md; take one import out"),
+        (["read", "r.yaml", "--set", "out=AGENTS.md/x"], 1, "error: AGENTS.md/x: a part of the path is not a "
+         "directory; check the path"),
+    ],
+)  # fmt: skip
+def test_a_slip_is_one_sentence_and_nothing_is_written(place: Path, words: list[str], code: int, sentence: str) -> None:
+    Path("empty").mkdir()
+    Path("binary.md").write_bytes(b"a\0b")
+    Path("latin.md").write_bytes(b"one\ncaf\xe9\n")
+    Path("big.md").write_bytes(b"a b c d e\n" * 2**20)
+    Path("cycle.md").write_text("One.\n\n@cycle.md\n")
+    before = sorted(place.rglob("*"))
+    result = run(*words)
+    assert (result.stderr, result.exit_code) == (f"{sentence}\n", code)
+    assert sorted(place.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda: Path("AGENTS.md").write_text("- Other words.\n"),
+         "error: runs/r/memory.jsonl: is stale: AGENTS.md changed since; run `distill read r.yaml` again"),
+        (lambda: Path("CLAUDE.md").write_text("- More words.\n"),
+         "error: runs/r/memory.jsonl: is stale: CLAUDE.md changed since; run `distill read r.yaml` again"),
+        (lambda: Path("runs/r/memory.jsonl").write_bytes(Path("runs/r/memory.jsonl").read_bytes()[:-9]),
+         "error: runs/r/memory.jsonl:3: the file ends in the middle of a line; run `distill read r.yaml` again"),
+        (lambda: Path("runs/r/memory.json").write_text("{"),
+         "error: runs/r/memory.json: not a whole Documents (invalid json); run `distill read r.yaml` again"),
+    ],
+)  # fmt: skip
+def test_a_stage_refuses_what_moved_and_names_the_command(place: Path, spoil, sentence: str) -> None:
+    said("plan", "r.yaml")
+    spoil()
+    result = run("plan", "r.yaml")
+    assert (result.stderr, result.exit_code) == (f"{sentence}\n", 1)
+    said("read", "r.yaml")
+    said("plan", "r.yaml")
+
+
+def test_ctrl_c_names_the_command_that_resumes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("distill.cli.store.save", interrupted)
+    monkeypatch.setattr(sys, "argv", ["distill", "read", "r.yaml"])
+    result = run("read", "r.yaml")
+    assert (result.stderr, result.exit_code) == ("stopped; `distill read r.yaml` resumes\n", 130)
+
+
+def test_help_teaches(place: Path) -> None:
+    assert "distill init ." in said("--help")
+    assert "distill plan distill.yaml" in said("plan", "--help")
+    assert run("plan").exit_code == 2
+    assert said("--version").strip()
