@@ -29,6 +29,11 @@ def run(*words: str):
     return CliRunner().invoke(app, list(words))
 
 
+def of(path: str) -> list[str]:
+    """The command that reads the memory at a path."""
+    return ["read", "r.yaml", "--set", f"memory.sources.0.path={path}"]
+
+
 def said(*words: str) -> str:
     """Stdout of a command that must succeed."""
     result = run(*words)
@@ -50,12 +55,27 @@ def test_init_plan_from_nothing(place: Path) -> None:
 def test_init_writes_a_recipe_that_says_every_key(place: Path) -> None:
     said("init", ".")
     text = Path("distill.yaml").read_text()
-    for key in ("sources:", "min_age_days: 14", "overrides: []", "quantize: none", "per_unit: 24", "lr: 0.0002",
-                "on_error: deny", "retention: 0.9", "bootstrap: 2000"):  # fmt: skip
+    for key in (
+        "sources:",
+        "min_age_days: 14",
+        "overrides: []",
+        "quantize: none",
+        "per_unit: 24",
+        "lr: 0.0002",
+        "on_error: deny",
+        "retention: 0.9",
+        "bootstrap: 2000",
+    ):
         assert key in text
     # taking away every mark of a commented key leaves a valid recipe
-    lines = [line.replace("# ", "", 1) if line.lstrip().startswith("# ") else line for line in text.splitlines()]
-    keys = [line for line in lines if ":" in line and not line.lstrip().startswith("#") and "   " not in line.strip()]
+    lines = [
+        line.replace("# ", "", 1) if line.lstrip().startswith("# ") else line for line in text.splitlines()
+    ]
+    keys = [
+        line
+        for line in lines
+        if ":" in line and not line.lstrip().startswith("#") and "   " not in line.strip()
+    ]
     body = [line for line in keys if line.lstrip().split(":")[0].replace("_", "").isalpha() or "- {" in line]
     Path("all.yaml").write_text("\n".join(body))
     said("plan", "all.yaml", "--set", "memory.sources=[{path: .}]")
@@ -97,7 +117,12 @@ def test_json_is_for_machines(place: Path) -> None:
     assert units[0]["spans"][0]["line"] == 3
     plan = json.loads(said("plan", "r.yaml", "--json"))
     assert plan["tokens"] == {"weights": 5, "tokens": 8}
-    assert plan["routes"][0] == {"unit": units[0]["id"], "to": "weights", "because": "a lasting fact", "tokens": 5}
+    assert plan["routes"][0] == {
+        "unit": units[0]["id"],
+        "to": "weights",
+        "because": "a lasting fact",
+        "tokens": 5,
+    }
 
 
 def test_a_long_plan_is_cut_on_the_screen_and_says_so(place: Path) -> None:
@@ -141,31 +166,52 @@ def test_a_hostile_memory_moves_no_cursor(place: Path) -> None:
         (["plan", "no.yaml"], 1, "error: no.yaml: no such file or directory; check the path"),
         (["plan", "."], 1, "error: .: is a directory, a file was expected; check the path"),
         (["init", "nowhere"], 1, "error: nowhere: there is no such file or directory; check the path"),
-        (["init", "empty"], 1, "error: empty: no memory was found here; name a memory file, for instance "
-         "distill init NOTES.md"),
-        (["init", ".", "--to", "r.yaml"], 1, "error: r.yaml: is there already; add --force to write over it, or "
-         "--to another file"),
-        (["read", "r.yaml", "--set", "seed"], 2, "error: --set seed has no meaning; write it as --set "
-         "section.key=value"),
-        (["read", "r.yaml", "--set", "train.rnk=1"], 1, "error: --set train.rnk=1: unknown key train.rnk; did you "
-         "mean train.rank?"),
-        (["read", "r.yaml", "--set", "memory.sources.0.path=no.md"], 1, "error: no.md: there is no such memory file; "
-         "check the path in the recipe"),
-        (["read", "r.yaml", "--set", "memory.sources.0.path=empty"], 1, "error: empty: no memory was found here "
-         "(CLAUDE.md or AGENTS.md); name the memory file in the recipe"),
-        (["read", "r.yaml", "--set", "memory.sources.0.path=binary.md"], 1, "error: binary.md:1: is binary (a NUL "
-         "byte), not text; name a text file"),
-        (["read", "r.yaml", "--set", "memory.sources.0.path=latin.md"], 1, "error: latin.md:2: is not UTF-8 text "
-         "(byte 0xe9); save it as UTF-8"),
-        (["read", "r.yaml", "--set", "memory.sources.0.path=big.md"], 1, "error: big.md: is 10.0 MiB, and a memory "
-         "file may have at most 4 MiB; split it, or leave out what is not memory"),
-        (["read", "r.yaml", "--set", "memory.sources.0.path=cycle.md"], 1, "error: cycle.md: import cycle: cycle.md → "
-         "cycle.md; take one import out"),
-        (["read", "r.yaml", "--set", "out=AGENTS.md/x"], 1, "error: AGENTS.md/x: a part of the path is not a "
-         "directory; check the path"),
+        (
+            ["init", "empty"],
+            1,
+            "error: empty: no memory was found here; name a memory file, for instance distill init NOTES.md",
+        ),
+        (
+            ["init", ".", "--to", "r.yaml"],
+            1,
+            "error: r.yaml: is there already; add --force to write over it, or --to another file",
+        ),
+        (
+            ["read", "r.yaml", "--set", "seed"],
+            2,
+            "error: --set seed has no meaning; write it as --set section.key=value",
+        ),
+        (
+            ["read", "r.yaml", "--set", "train.rnk=1"],
+            1,
+            "error: --set train.rnk=1: unknown key train.rnk; did you mean train.rank?",
+        ),
+        (of("no.md"), 1, "error: no.md: there is no such memory file; check the path in the recipe"),
+        (
+            of("empty"),
+            1,
+            "error: empty: no memory was found here "
+            "(CLAUDE.md or AGENTS.md); name the memory file in the recipe",
+        ),
+        (of("binary.md"), 1, "error: binary.md:1: is binary (a NUL byte), not text; name a text file"),
+        (of("latin.md"), 1, "error: latin.md:2: is not UTF-8 text (byte 0xe9); save it as UTF-8"),
+        (
+            of("big.md"),
+            1,
+            "error: big.md: is 10.0 MiB, and a memory "
+            "file may have at most 4 MiB; split it, or leave out what is not memory",
+        ),
+        (of("cycle.md"), 1, "error: cycle.md: import cycle: cycle.md → cycle.md; take one import out"),
+        (
+            ["read", "r.yaml", "--set", "out=AGENTS.md/x"],
+            1,
+            "error: AGENTS.md/x: a part of the path is not a directory; check the path",
+        ),
     ],
-)  # fmt: skip
-def test_a_slip_is_one_sentence_and_nothing_is_written(place: Path, words: list[str], code: int, sentence: str) -> None:
+)
+def test_a_slip_is_one_sentence_and_nothing_is_written(
+    place: Path, words: list[str], code: int, sentence: str
+) -> None:
     Path("empty").mkdir()
     Path("binary.md").write_bytes(b"a\0b")
     Path("latin.md").write_bytes(b"one\ncaf\xe9\n")
@@ -180,16 +226,26 @@ def test_a_slip_is_one_sentence_and_nothing_is_written(place: Path, words: list[
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (lambda: Path("AGENTS.md").write_text("- Other words.\n"),
-         "error: runs/r/memory.jsonl: is stale: AGENTS.md changed since; run `distill read r.yaml` again"),
-        (lambda: Path("CLAUDE.md").write_text("- More words.\n"),
-         "error: runs/r/memory.jsonl: is stale: CLAUDE.md changed since; run `distill read r.yaml` again"),
-        (lambda: Path("runs/r/memory.jsonl").write_bytes(Path("runs/r/memory.jsonl").read_bytes()[:-9]),
-         "error: runs/r/memory.jsonl:3: the file ends in the middle of a line; run `distill read r.yaml` again"),
-        (lambda: Path("runs/r/memory.json").write_text("{"),
-         "error: runs/r/memory.json: not a whole Documents (invalid json); run `distill read r.yaml` again"),
+        (
+            lambda: Path("AGENTS.md").write_text("- Other words.\n"),
+            "error: runs/r/memory.jsonl: is stale: AGENTS.md changed since; run `distill read r.yaml` again",
+        ),
+        (
+            lambda: Path("CLAUDE.md").write_text("- More words.\n"),
+            "error: runs/r/memory.jsonl: is stale: CLAUDE.md changed since; run `distill read r.yaml` again",
+        ),
+        (
+            lambda: Path("runs/r/memory.jsonl").write_bytes(Path("runs/r/memory.jsonl").read_bytes()[:-9]),
+            "error: runs/r/memory.jsonl:3: the file ends in the middle of a line; "
+            "run `distill read r.yaml` again",
+        ),
+        (
+            lambda: Path("runs/r/memory.json").write_text("{"),
+            "error: runs/r/memory.json: not a whole Documents (invalid json); "
+            "run `distill read r.yaml` again",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_stage_refuses_what_moved_and_names_the_command(place: Path, spoil, sentence: str) -> None:
     said("plan", "r.yaml")
     spoil()

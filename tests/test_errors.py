@@ -41,7 +41,11 @@ def test_the_sentence_says_where_what_and_the_mend(error: DistillError, sentence
             1,
             "error: out/x: the disk is full; free some space and run the same command again\n",
         ),
-        (PermissionError(errno.EACCES, "x", "out/x"), 1, "error: out/x: permission denied; check who owns it\n"),
+        (
+            PermissionError(errno.EACCES, "x", "out/x"),
+            1,
+            "error: out/x: permission denied; check who owns it\n",
+        ),
         (OSError(errno.EIO, "Input/output error", "x"), 1, "error: x: input/output error\n"),
     ],
 )

@@ -1,6 +1,8 @@
-"""Who may import whom, read off the source: the floor and the compiler never reach torch, not even through others.
+"""Who may import whom, read off the source: the floor and the compiler never reach torch, not even through
+others.
 
-Imports inside functions of the floor count as well; `distill/cli.py` is the one module that may import heavy ones there.
+Imports inside functions of the floor count as well; `distill/cli.py` is the one module that may import heavy
+ones there.
 """
 
 import ast
@@ -12,8 +14,28 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"torch", "transformers", "peft", "accelerate", "bitsandbytes", "datasets", "safetensors", "tokenizers"}
-FLOOR = ("memory", "plan", "recipe", "report", "records", "stage", "errors", "screen", "starter", "yaml_lines")
+HEAVY = {
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "bitsandbytes",
+    "datasets",
+    "safetensors",
+    "tokenizers",
+}
+FLOOR = (
+    "memory",
+    "plan",
+    "recipe",
+    "report",
+    "records",
+    "stage",
+    "errors",
+    "screen",
+    "starter",
+    "yaml_lines",
+)
 PACKAGES = [name for name in ("distill", "harness_compile") if (ROOT / name).is_dir()]
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -60,7 +82,9 @@ def test_the_compiler_imports_the_floor_and_nothing_else_of_distill(name: str) -
 @pytest.mark.parametrize("name", list(modules("distill")))
 def test_only_the_command_line_knows_the_compiler_and_the_recipe(name: str) -> None:
     if name not in ("distill.cli", "distill.starter", "distill.recipe"):
-        assert not {module for module in imports(name) if module.startswith(("harness_compile", "distill.recipe"))}
+        assert not {
+            module for module in imports(name) if module.startswith(("harness_compile", "distill.recipe"))
+        }
 
 
 def test_the_command_line_loads_without_anything_heavy() -> None:

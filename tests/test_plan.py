@@ -21,7 +21,9 @@ SECRET = MemoryUnit(id="relay-key-2", text="The key is [redacted..].", secret=Tr
         (FACT, [Override("edge-*", "tokens", "it moves")], "weights", "a lasting fact"),
     ],
 )
-def test_the_first_rule_that_matches_wins(unit: MemoryUnit, overrides: list[Override], to: str, because: str) -> None:
+def test_the_first_rule_that_matches_wins(
+    unit: MemoryUnit, overrides: list[Override], to: str, because: str
+) -> None:
     plan = route([unit], overrides)
     assert [(said.unit, said.to, said.because) for said in plan.routes] == [(unit.id, to, because)]
 
@@ -34,8 +36,14 @@ def test_tokens_are_an_estimate_unless_a_counter_is_given() -> None:
 
 def test_a_plan_lists_the_units_of_a_place() -> None:
     plan = route([FACT, SECRET])
-    assert (plan.units("weights"), plan.units("tokens"), plan.units("harness")) == ((FACT.id,), (SECRET.id,), ())
+    assert (plan.units("weights"), plan.units("tokens"), plan.units("harness")) == (
+        (FACT.id,),
+        (SECRET.id,),
+        (),
+    )
 
 
 def test_an_override_that_matches_nothing_is_told() -> None:
-    assert unmatched([FACT], [Override("relay-*", "tokens", ""), Override("edge-*", "tokens", "")]) == ("edge-*",)
+    assert unmatched([FACT], [Override("relay-*", "tokens", ""), Override("edge-*", "tokens", "")]) == (
+        "edge-*",
+    )

@@ -46,10 +46,16 @@ def test_paths_are_relative_to_the_recipe_and_overrides_to_the_current_directory
         ("train.lr=1e-4", lambda recipe: recipe.train.lr == 1e-4),
         ("check.pass.margin=0.1", lambda recipe: recipe.check.passing.margin == 0.1),
         ("synth.families=[recall]", lambda recipe: recipe.synth.families == ("recall",)),
-        ("base.model=Qwen/Qwen3-4B-Instruct-2507", lambda recipe: recipe.base.model == "Qwen/Qwen3-4B-Instruct-2507"),
+        (
+            "base.model=Qwen/Qwen3-4B-Instruct-2507",
+            lambda recipe: recipe.base.model == "Qwen/Qwen3-4B-Instruct-2507",
+        ),
         ("train.max_steps=null", lambda recipe: recipe.train.max_steps is None),
         ("train.compile=true", lambda recipe: recipe.train.compile is True),
-        ('route.overrides=[{unit: "a-*", to: tokens}]', lambda recipe: recipe.route.overrides[0].unit == "a-*"),
+        (
+            'route.overrides=[{unit: "a-*", to: tokens}]',
+            lambda recipe: recipe.route.overrides[0].unit == "a-*",
+        ),
     ],
 )
 def test_overrides(tmp_path: Path, override: str, value) -> None:
@@ -59,22 +65,44 @@ def test_overrides(tmp_path: Path, override: str, value) -> None:
 @pytest.mark.parametrize(
     ("text", "sets", "sentence"),
     [
-        (SOURCES + "train:\n  lr: 1\n  epoch: 3\n", [], "FILE:4: unknown key train.epoch; did you mean train.epochs?"),
+        (
+            SOURCES + "train:\n  lr: 1\n  epoch: 3\n",
+            [],
+            "FILE:4: unknown key train.epoch; did you mean train.epochs?",
+        ),
         (SOURCES + "trian: {}\n", [], "FILE:2: unknown key trian; did you mean train?"),
-        (SOURCES + "check: {pass: {retntion: 1}}\n", [], "FILE:2: unknown key check.pass.retntion; did you mean "
-         "check.pass.retention?"),
-        (SOURCES + "on: 1\n", [], "FILE:2: unknown key on; the keys here are version, seed, out, memory, route, base, "
-         "synth, train, harness, check"),
+        (
+            SOURCES + "check: {pass: {retntion: 1}}\n",
+            [],
+            "FILE:2: unknown key check.pass.retntion; did you mean check.pass.retention?",
+        ),
+        (
+            SOURCES + "on: 1\n",
+            [],
+            "FILE:2: unknown key on; the keys here are version, seed, out, memory, route, base, "
+            "synth, train, harness, check",
+        ),
         ("memory: {source: []}\n", [], "FILE:1: unknown key memory.source; did you mean memory.sources?"),
         ("seed: 1\n", [], "FILE:1: missing key memory"),
         ("memory:\n  sources: []\n", [], "FILE:2: memory.sources should have at least 1 item, not []"),
         (SOURCES + "train:\n  lr: fast\n", [], 'FILE:3: train.lr should be a valid number, not "fast"'),
         (SOURCES + "train:\n  rank: '8'\n", [], 'FILE:3: train.rank should be a valid integer, not "8"'),
         (SOURCES + "train:\n  rank: 8.5\n", [], "FILE:3: train.rank should be a valid integer, not 8.5"),
-        (SOURCES + "train:\n  rank: 0\n", [], "FILE:3: train.rank should be greater than or equal to 1, not 0"),
-        (SOURCES + "synth: {replay: 1.5}\n", [], "FILE:2: synth.replay should be less than or equal to 1, not 1.5"),
-        (SOURCES + "base: {quantize: int4}\n", [], "FILE:2: base.quantize should be 'none', 'nf4' or 'int8', not "
-         '"int4"'),
+        (
+            SOURCES + "train:\n  rank: 0\n",
+            [],
+            "FILE:3: train.rank should be greater than or equal to 1, not 0",
+        ),
+        (
+            SOURCES + "synth: {replay: 1.5}\n",
+            [],
+            "FILE:2: synth.replay should be less than or equal to 1, not 1.5",
+        ),
+        (
+            SOURCES + "base: {quantize: int4}\n",
+            [],
+            "FILE:2: base.quantize should be 'none', 'nf4' or 'int8', not \"int4\"",
+        ),
         (SOURCES + "seed: 1\nseed: 2\n", [], "FILE:3: seed is said twice, first on line 2; keep one"),
         (SOURCES + "a: &x 1\nb: *x\n", [], "FILE:3: aliases are not read here; write the value out"),
         (SOURCES + "1: 2\n", [], "FILE:2: a key must be a word"),
@@ -84,10 +112,14 @@ def test_overrides(tmp_path: Path, override: str, value) -> None:
         (SOURCES, ["train.rnk=1"], "--set train.rnk=1: unknown key train.rnk; did you mean train.rank?"),
         (SOURCES, ["train.rank=x"], '--set train.rank=x: train.rank should be a valid integer, not "x"'),
         (SOURCES, ["train.rank"], "--set train.rank has no meaning; write it as --set section.key=value"),
-        (SOURCES, ["seed.x=1"], "--set seed.x=1: seed should be a valid integer, not {\"x\": 1}"),
-        (SOURCES, ["memory.sources.4.path=x"], "--set memory.sources.4.path=x: there is no memory.sources.4 to set"),
+        (SOURCES, ["seed.x=1"], '--set seed.x=1: seed should be a valid integer, not {"x": 1}'),
+        (
+            SOURCES,
+            ["memory.sources.4.path=x"],
+            "--set memory.sources.4.path=x: there is no memory.sources.4 to set",
+        ),
     ],
-)  # fmt: skip
+)
 def test_slips_name_their_place(tmp_path: Path, text: str, sets: list[str], sentence: str) -> None:
     path = write(tmp_path, text)
     with pytest.raises(DistillError) as error:

@@ -106,7 +106,9 @@ def test_a_stage_resumes_after_its_last_whole_line(tmp_path: Path) -> None:
     assert read_jsonl(path, Route) == (HEADER, ROUTES)
 
 
-@pytest.mark.parametrize("before", [b"", b'{"kind": "pl', b'{"kind":"plan","version":1,"inputs":{}}\n{"unit"'])
+@pytest.mark.parametrize(
+    "before", [b"", b'{"kind": "pl', b'{"kind":"plan","version":1,"inputs":{}}\n{"unit"']
+)
 def test_a_stage_with_other_inputs_begins_anew(tmp_path: Path, before: bytes) -> None:
     path = tmp_path / "out.jsonl"
     path.write_bytes(before)

@@ -30,7 +30,11 @@ def test_what_says_nothing_is_not_fresh(tmp_path: Path, content: str) -> None:
 def test_an_input_that_is_in_order_gives_its_digest(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     write_jsonl(path, Header(kind="x", inputs=INPUTS), [])
-    assert require(path, "distill plan r.yaml", INPUTS) == require(path, "distill plan r.yaml") == digest_file(path)
+    assert (
+        require(path, "distill plan r.yaml", INPUTS)
+        == require(path, "distill plan r.yaml")
+        == digest_file(path)
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""The verdict: probes that nobody trained on, arms that answer them, and the statistics between them. No torch."""
+"""The verdict: held-out probes, arms that answer them, and the statistics between them. No torch."""

@@ -1,7 +1,8 @@
-"""Arms: the ways to answer the probes, run one after the other on the same probes, each score kept as it is made.
+"""Arms: the ways to answer the probes, one after the other on the same probes; each score is kept at once.
 
-Who answers is the caller's: `none` is the base alone, `tokens` the base with the memory in context, `weights` the adapter
-alone, `both` the adapter with the memory. Not covered: arm `deployed` (adapter, harness and residual memory together).
+Who answers is the caller's: `none` is the base alone, `tokens` the base with the memory in context, `weights`
+the adapter alone, `both` the adapter with the memory. Not covered: arm `deployed` (adapter, harness and
+residual memory together).
 """
 
 from __future__ import annotations
@@ -37,11 +38,13 @@ def run_arms(
     batch: int = 64,
     on_done: OnDone | None = None,
 ) -> list[Score]:
-    """Scores of every arm on every probe, arm by arm, in the order of the probes; also in `path`, line by line.
+    """Scores of every arm on every probe, arm by arm, in the order of the probes; also in `path`, line by
+    line.
 
-    `answer(arm, questions)` gives one answer a question. What `path` already holds, made from the same `inputs`, is not
-    asked again; batches are the same after a kill, so an unbroken run writes the same file. `on_done(arm, answered,
-    probes)` is called after each batch. Raises RecordError where `path` is damaged; OSError.
+    `answer(arm, questions)` gives one answer a question. What `path` already holds, made from the same
+    `inputs`, is not asked again; batches are the same after a kill, so an unbroken run writes the same file.
+    `on_done(arm, answered, probes)` is called after each batch. Raises RecordError where `path` is damaged;
+    OSError.
     """
     header = Header(kind="scores", inputs=inputs)
     there = resume_jsonl(path, header, Score)

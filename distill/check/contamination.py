@@ -1,12 +1,14 @@
 """Contamination: is a probe, or nearly, among the questions that the adapter was trained on?
 
-Used twice. Synthesis asks `Held.collides` about each question it wrote and drops those that would give a probe away;
-after it, `contaminated` looks at all probes and all training questions again, and what it finds is dropped and counted.
-Compared are words, not meanings: a training question that asks the same in other words is what training is for.
+Used twice. Synthesis asks `Held.collides` about each question it wrote and drops those that would give a
+probe away; after it, `contaminated` looks at all probes and all training questions again, and what it finds
+is dropped and counted. Compared are words, not meanings: a training question that asks the same in other
+words is what training is for.
 
-A cloze is compared by what it hides: two questions that show the same words of the memory and hide the same ones are the
-same question, whichever words ask for the rest. N-gram overlap as in GPT-3's contamination study (arXiv 2005.14165,
-appendix C), with n = 5 because questions are short, and without n-grams of the memory itself, which both sides quote.
+A cloze is compared by what it hides: two questions that show the same words of the memory and hide the same
+ones are the same question, whichever words ask for the rest. N-gram overlap as in GPT-3's contamination study
+(arXiv 2005.14165, appendix C), with n = 5 because questions are short, and without n-grams of the memory
+itself, which both sides quote.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ class Asked(Protocol):
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text as they are compared: normalised, in lower case, without punctuation at their ends."""
+    """A text's words as they are compared: normalised, in lower case, no punctuation at their ends."""
     return tuple(word for raw in normal(text).casefold().split() if (word := raw.strip(".,;:!?()[]*\"'")))
 
 

@@ -1,8 +1,8 @@
 """Forgetting: what an adapter changes that has nothing to do with the memory.
 
-Measured against the base's own answers, on generic prompts (replay) and on questions that the memory does not answer
-(abstain). Agreement is exact after normalisation, which suits short answers; long free text would need a softer measure.
-Not covered: locality (near-miss prompts), capability suites.
+Measured against the base's own answers, on generic prompts (replay) and on questions that the memory does not
+answer (abstain). Agreement is exact after normalisation, which suits short answers; long free text would need
+a softer measure. Not covered: locality (near-miss prompts), capability suites.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def forgetting(
 ) -> Forgetting:
     """Agreement on the replay prompts and abstaining on the others; None where there is no prompt.
 
-    `answer(prompts)` is the base with the adapter, asked as the base was. Prompts count as independent of each other.
+    `answer(prompts)` is the base with the adapter, asked as the base was. Prompts count as independent of
+    each other.
     """
     given = answer([prompt for prompt, _ in (*replay, *abstain)]) if replay or abstain else []
     same = [exact(base, new) for (_, base), new in zip(replay, given, strict=False)]

@@ -1,132 +1,34 @@
-"""From scores to a report: the sample, the verdict and its words, the gates, and what each unit kept.
+"""From scores to a report: the verdict, the gates beside it, and what each unit kept or lost.
 
-The verdict compares arm `weights` with arm `tokens` on the test probes: `non_inferior` if the one-sided 95% lower bound of
-their difference lies above minus the margin, `inferior` if the upper bound lies below it, and else `no_verdict`, which is
-also said where the memory in context makes too little difference, or the probes are fewer than planned. Gates beside it
-are thresholds on retention and forgetting. Not covered: arm `deployed`, several training seeds.
+Gates are thresholds on retention and forgetting. Not covered: the other gates that a deployment asks for.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from pydantic import JsonValue
 
 from distill.check.probes import Probe
-from distill.check.retention import LEVEL, Sample, difference, needed, retention, summary
-from distill.errors import RecordError
+from distill.check.retention import summary
+from distill.check.verdict import conclude, sample
 from distill.memory import redact
 from distill.records import MemoryUnit
-from distill.report.model import Forgetting, Gate, Interval, Miss, Report, Score, UnitResult, Verdict
+from distill.report.model import Forgetting, Gate, Interval, Miss, Report, Score, UnitResult
+from distill.report.words import percent
 
-HEADROOM = 0.2  # least lower bound of tokens - none; below it retention is undefined
 LOST = 0.5  # a unit with less retention than this is lost
 MISSES = 3  # shown per unit
-ONE_SIDED = 2 * LEVEL - 1  # the two-sided level whose lower end is the one-sided 95% bound
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What is concluded about weights against tokens."""
-
-    verdict: Verdict
-    text: str
-    retention: Interval | None = None
-    difference: Interval | None = None
-    bound: float | None = None
-    discordance: float | None = None
-    needed: int | None = None
-
-
-def sample(scores: Sequence[Score], probes: Sequence[Probe]) -> Sample:
-    """The scores as arrays over the test probes, in their order. Raises RecordError where an arm has not answered all."""
-    tests = [probe for probe in probes if probe.split == "test"]
-    index = {unit: at for at, unit in enumerate(dict.fromkeys(probe.unit for probe in tests))}
-    values: dict[str, dict[str, float]] = defaultdict(dict)
-    for score in scores:
-        values[score.arm][score.probe] = score.value
-    for arm, answered in values.items():
-        missing = sum(probe.id not in answered for probe in tests)
-        if missing:
-            raise RecordError(
-                f"arm {arm} has no score for {missing} of {len(tests)} probes",
-                mend="run `distill check` again",
-            )
-    return Sample(
-        clusters=np.array([index[probe.unit] for probe in tests], dtype=np.int64),
-        arms={arm: np.array([answered[probe.id] for probe in tests]) for arm, answered in values.items()},
-    )
-
-
-def conclude(data: Sample, *, margin: float, min_probes: int, resamples: int, seed: int) -> Judgement:
-    """The verdict on arms none, tokens and weights of a sample, with its sentence."""
-    missing = [arm for arm in ("none", "tokens", "weights") if arm not in data.arms]
-    if missing or not data.n:
-        what = "there are no probes" if not data.n else f"arm {' and arm '.join(missing)} was not measured"
-        return Judgement("no_verdict", f"No verdict: {what}.")
-    options = {"resamples": resamples, "seed": seed}
-    gap = difference(data, "tokens", "none", **options)
-    between = difference(data, "weights", "tokens", **options)
-    one_sided = difference(data, "weights", "tokens", level=ONE_SIDED, **options)
-    weights, tokens = data.arms["weights"], data.arms["tokens"]
-    discordance = float((weights != tokens).mean())
-    assumed = max(discordance, 3 / data.n)  # rule of three: what may hide behind no discordance at all
-    wanted = needed(assumed, margin, data.design_effect(weights - tokens))
-    defined = gap.low >= HEADROOM
-    kept = retention(data, **options) if defined else None
-    found = {
-        "retention": kept, "difference": between, "bound": one_sided.low, "discordance": discordance,
-    }  # fmt: skip
-    if not defined:
-        text = (
-            f"No verdict: the memory in context makes too little difference. Without it {data.arms['none'].mean():.0%} of"
-            f" the probes are answered, with it {tokens.mean():.0%}; the difference may be as small as {gap.low:.0%}, and"
-            f" {HEADROOM:.0%} is the least at which retention means something."
-        )
-        return Judgement("no_verdict", text, **found)
-    if data.n < min_probes:
-        text = (
-            f"No verdict: {data.n} probes are too few; about {max(min_probes, wanted)} are needed. So far the adapter"
-            f" answers {weights.mean():.0%} and the memory in context {tokens.mean():.0%}."
-        )
-        return Judgement("no_verdict", text, needed=max(min_probes, wanted), **found)
-    against = f"the memory in context answers {tokens.mean():.1%} of {data.n} probes, the adapter alone {weights.mean():.1%}"
-    if one_sided.low > -margin:
-        text = f"Non-inferior: {against}. With 95% confidence it is {_below(one_sided.low)}; the margin is {_points(margin)}."
-        return Judgement("non_inferior", text, **found)
-    if one_sided.high < -margin:
-        text = (
-            f"Inferior: {against}. With 95% confidence it is at least {_points(-one_sided.high)} below; the margin is"
-            f" {_points(margin)}."
-        )
-        return Judgement("inferior", text, **found)
-    text = (
-        f"No verdict: {against}. With 95% confidence it is {_below(one_sided.low)}, which the margin of {_points(margin)}"
-        " does not allow; yet it is not shown to be that far below. "
-    )
-    if between.value <= -margin:
-        return Judgement(
-            "no_verdict", text + "More probes are unlikely to change that; more training may.", **found
-        )
-    text += f"About {max(wanted, data.n + 1)} probes would tell if the two are equal (discordance {discordance:.2f})."
-    return Judgement("no_verdict", text, needed=max(wanted, data.n + 1), **found)
-
-
-def _points(share: float) -> str:
-    return f"{share * 100:.1f}".removesuffix(".0") + " points"
-
-
-def _below(bound: float) -> str:
-    return f"at most {_points(-bound)} below" if bound < 0 else "not below it"
 
 
 def unit_results(
     scores: Sequence[Score], probes: Sequence[Probe], units: Sequence[MemoryUnit]
 ) -> tuple[UnitResult, ...]:
-    """One result per unit that has test probes, in the order of the units; text redacted where it holds a secret."""
+    """One result per unit that has test probes, in the order of the units; text redacted where it holds a
+    secret.
+    """
     asked = {probe.id: probe for probe in probes if probe.split == "test"}
     by_unit: dict[str, dict[str, dict[str, Score]]] = defaultdict(lambda: defaultdict(dict))
     for score in scores:
@@ -185,7 +87,7 @@ def gates(
             passed=None if kept is None else kept.low >= min_retention,
             words="undefined: the memory in context makes too little difference"
             if kept is None
-            else f"lower bound {kept.low:.1%}, at least {min_retention:.0%} asked",
+            else f"lower bound {percent(kept.low)}, at least {percent(min_retention)} asked",
         )
     ]
     agreement = forgetting.agreement if forgetting else None
@@ -194,6 +96,7 @@ def gates(
         if agreement
         else None
     )
+    limit = percent(max_forgetting)
     made.append(
         Gate(
             name="forgetting",
@@ -202,7 +105,7 @@ def gates(
             passed=None if changed is None else changed.value <= max_forgetting,
             words="not measured"
             if changed is None
-            else f"{changed.value:.1%} of other answers changed, at most {max_forgetting:.0%} asked",
+            else f"{percent(changed.value)} of other answers changed, at most {limit} allowed",
         )
     )
     return tuple(made)
@@ -227,7 +130,9 @@ def judge(
     warnings: Sequence[str] = (),
     timings: Mapping[str, float] | None = None,
 ) -> Report:
-    """The report of a check. Only scores on test probes count. Raises RecordError where an arm has not answered all."""
+    """The report of a check. Only scores on test probes count. Raises RecordError where an arm has not
+    answered all.
+    """
     data = sample(scores, probes)
     found = conclude(data, margin=margin, min_probes=min_probes, resamples=resamples, seed=seed)
     results = unit_results(scores, probes, units)

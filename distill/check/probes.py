@@ -1,11 +1,13 @@
 """Probes: held-out questions about units, each with a reference that is a literal span of the memory.
 
-Two ways to make them. A cloze hides the end of a sentence and needs no model. A written probe is a question by the base
-model, asked for about a span that was chosen before; the model's own idea of the answer plays no part. Users may bring
-their own (`load_probes`). A memory that is only prose without names or numbers gets cloze probes alone.
+Two ways to make them. A cloze hides the end of a sentence and needs no model. A written probe is a question
+by the base model, asked for about a span that was chosen before; the model's own idea of the answer plays no
+part. Users may bring their own (`load_probes`). A memory that is only prose without names or numbers gets
+cloze probes alone.
 
-The split is by hash: a fifth is `dev`, for early stopping; the report reads `test` only. Whether a question can be
-answered from the memory is not filtered here (that would choose probes by the ceiling's score): arm `tokens` shows it.
+The split is by hash: a fifth is `dev`, for early stopping; the report reads `test` only. Whether a question
+can be answered from the memory is not filtered here (that would choose probes by the ceiling's score): arm
+`tokens` shows it.
 """
 
 from __future__ import annotations
@@ -94,12 +96,14 @@ def write_probes(
     forbidden: Iterable[str] = (),
     cloze_share: float = 0.5,
 ) -> tuple[list[Probe], dict[str, int]]:
-    """Probes for every unit that holds no secret, in the order of the units, and how many were dropped for what.
+    """Probes for every unit that holds no secret, in the order of the units, and how many were dropped for
+    what.
 
-    `write(prompts, seed)` is the base model with the memory in context, sampled: one question a prompt. `per_unit` counts
-    test probes; a dev probe comes on top for every four. With fewer than `min_probes` test probes in all, units that have
-    probes to spare give more. `forbidden` are training questions. About `cloze_share` of a unit's probes are cloze, more
-    where the model's questions were dropped, fewer where sentences are short. The same arguments give the same probes.
+    `write(prompts, seed)` is the base model with the memory in context, sampled: one question a prompt.
+    `per_unit` counts test probes; a dev probe comes on top for every four. With fewer than `min_probes` test
+    probes in all, units that have probes to spare give more. `forbidden` are training questions. About
+    `cloze_share` of a unit's probes are cloze, more where the model's questions were dropped, fewer where
+    sentences are short. The same arguments give the same probes.
     """
     units = [unit for unit in units if not unit.secret]
     dropped: Counter[str] = Counter()
@@ -113,8 +117,8 @@ def write_probes(
         [probe for both in pool.values() for group in both for probe in group], forbidden, memory, dropped
     )
     ordered = {
-        name: _mixed(*([probe for probe in group if probe.id in clean] for group in both), cloze_share)
-        for name, both in pool.items()
+        name: _mixed([p for p in asked if p.id in clean], [p for p in cut if p.id in clean], cloze_share)
+        for name, (asked, cut) in pool.items()
     }
     share = wanted
     while _tests(ordered, share) < min_probes and any(len(probes) > share for probes in ordered.values()):
@@ -220,7 +224,9 @@ def _clean(probes: list[Probe], forbidden: Iterable[str], memory: str, dropped: 
 
 
 def _mixed(written: list[Probe], cut: list[Probe], cloze_share: float) -> list[Probe]:
-    """Both kinds in one order in which every beginning has about `cloze_share` of cloze, as far as there are enough."""
+    """Both kinds in one order in which every beginning has about `cloze_share` of cloze, as far as there are
+    enough.
+    """
     mixed: list[Probe] = []
     written, cut = written[::-1], cut[::-1]
     while written or cut:
@@ -239,7 +245,9 @@ def _tests(probes: dict[str, list[Probe]], share: int) -> int:
 
 
 def _split(probes: list[Probe]) -> list[Probe]:
-    """The unit's probes by id, the first fifth as dev: by hash, and in both splits where there are two probes."""
+    """The unit's probes by id, the first fifth as dev: by hash, and in both splits where there are two
+    probes.
+    """
     ordered = sorted(probes, key=lambda probe: probe.id)
     dev = _dev(len(ordered))
     return [
@@ -258,10 +266,11 @@ class UserProbe(Record):
 
 
 def load_probes(path: str | Path, memory: str) -> tuple[list[Probe], list[str]]:
-    """A user's probes (JSONL: question, reference, unit?, scorer?, choices?), all of split `test`, and warnings.
+    """A user's probes (JSONL: question, reference, unit?, scorer?, choices?), all of split `test`, and
+    warnings.
 
-    A reference that the memory does not hold is a warning, since nobody can learn it from there. Raises RecordError that
-    names the line; OSError.
+    A reference that the memory does not hold is a warning, since nobody can learn it from there. Raises
+    RecordError that names the line; OSError.
     """
     probes: dict[str, Probe] = {}
     notes: list[str] = []

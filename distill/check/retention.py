@@ -1,14 +1,15 @@
 """The statistics of a check: intervals of means, differences and retention, and how many probes are needed.
 
 Probes of one unit stand or fall together, so the unit is what is resampled: a BCa bootstrap over units
-(scipy.stats.bootstrap, paired), which keeps the arms of a probe together, at a level expanded for few units (Hesterberg,
-Am. Stat. 69, 371-386, 2015, section 5.3). In simulation (tests/check/test_coverage.py) nominal 0.95 covers 0.94 to 0.98
-with 20 to 96 units, where plain percentiles cover 0.92.
+(scipy.stats.bootstrap, paired), which keeps the arms of a probe together, at a level expanded for few units
+(Hesterberg, Am. Stat. 69, 371-386, 2015). In simulation (tests/check/test_coverage.py) nominal 0.95 covers
+0.93 to 0.98 with 20 to 96 units, where plain percentiles cover 0.92.
 
-A bootstrap says nothing about what it has not seen: forty units without a miss give an interval of width zero. Where the
-rarer outcome occurs in fewer than `RARE` units, the interval is widened to a score interval: Wilson's for a mean, Newcombe's
-"method 10" for a paired difference (Statist. Med. 17, 2635-2650, 1998), both for an effective number of probes that
-assumes an intra-unit correlation `ICC`. Not covered: variance between training seeds, and several looks at the data.
+A bootstrap says nothing about what it has not seen: forty units without a miss give an interval of width
+zero. Where the rarer outcome occurs in fewer than `RARE` units, the interval is widened to a score interval:
+Wilson's for a mean, Newcombe's "method 10" for a paired difference (Statist. Med. 17, 2635-2650, 1998), both
+for an effective number of probes that assumes an intra-unit correlation `ICC`. Not covered: variance between
+training seeds, and several looks at the data.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ ALPHA, POWER = 0.05, 0.80  # of the one-sided non-inferiority test, for planning
 
 @dataclass(frozen=True)
 class Sample:
-    """Scores of several arms on the same probes. `clusters` gives each probe's unit as 0 … units-1; shapes (n,)."""
+    """Scores of several arms on the same probes. `clusters` gives each probe's unit as 0 … units-1; shapes
+    (n,).
+    """
 
     clusters: NDArray[np.int64]
     arms: dict[str, Values]
@@ -50,16 +53,18 @@ class Sample:
 
     def sums(self, values: Values) -> Values:
         """Sum of values (n,) by unit, shape (units,)."""
-        return np.bincount(self.clusters, weights=values)
+        return np.bincount(self.clusters, weights=values).astype(float)
 
     @property
     def effective(self) -> float:
-        """Number of independent probes that these are worth at the assumed `ICC` (Kish: n / (1 + (m - 1) icc))."""
+        """Number of independent probes that these are worth at the assumed `ICC` (Kish: n / (1 + (m - 1)
+        icc)).
+        """
         m = float((self.sizes**2).sum() / self.sizes.sum())
         return self.n / (1 + (m - 1) * ICC)
 
     def design_effect(self, values: Values) -> float:
-        """Variance of the mean by units over its variance by probes; at least 1, and 1 where nothing varies."""
+        """Variance of the mean by units over that by probes; at least 1, and 1 where nothing varies."""
         k, spread = len(self.sizes), values - values.mean()
         simple = float((spread**2).sum())
         if k < 2 or simple == 0:
@@ -68,14 +73,18 @@ class Sample:
 
 
 def wilson(mean: float, n: float, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's score interval of a proportion, for an `n` that need not be whole (as scipy's `binomtest` gives it)."""
+    """Wilson's score interval of a proportion, for an `n` that need not be whole (as scipy's `binomtest`
+    gives it).
+    """
     z = float(stats.norm.ppf((1 + level) / 2))
     centre, half = mean + z * z / (2 * n), z * math.sqrt(mean * (1 - mean) / n + z * z / (4 * n * n))
     return max(0.0, (centre - half) / (1 + z * z / n)), min(1.0, (centre + half) / (1 + z * z / n))
 
 
 def newcombe(one: Values, other: Values, n: float, level: float = LEVEL) -> tuple[float, float]:
-    """Newcombe's interval (method 10) of mean(one) - mean(other), paired scores 0 … 1 of shape (n,), worth `n` probes."""
+    """Newcombe's interval (method 10) of mean(one) - mean(other), paired scores 0 … 1 of shape (n,), worth
+    `n` probes.
+    """
     p, q = float(one.mean()), float(other.mean())
     (p_low, p_high), (q_low, q_high) = wilson(p, n, level), wilson(q, n, level)
     both = np.std(one) * np.std(other)
@@ -88,7 +97,9 @@ def newcombe(one: Values, other: Values, n: float, level: float = LEVEL) -> tupl
 def _bootstrap(
     statistic: Callable[..., Values], columns: list[Values], resamples: int, seed: int, level: float = LEVEL
 ) -> tuple[float, float] | None:
-    """BCa interval of a statistic of per-unit columns, each (units,); None where units do not vary, or there is one."""
+    """BCa interval of a statistic of per-unit columns, each (units,); None where units do not vary, or there
+    is one.
+    """
     k = len(columns[0])
     if k < 2:
         return None
@@ -144,10 +155,12 @@ def difference(
 
 
 def retention(sample: Sample, *, resamples: int, seed: int) -> Interval:
-    """(weights - none) / (tokens - none) with its 95% interval; the caller has made sure that tokens > none by far.
+    """(weights - none) / (tokens - none) with its 95% interval; the caller has made sure that tokens > none
+    by far.
 
-    Where few units differ between weights and tokens, the interval is widened by that of weights - tokens, divided by
-    tokens - none: retention is 1 + (weights - tokens) / (tokens - none), and near 1 the divisor's own variance is small.
+    Where few units differ between weights and tokens, the interval is widened by that of weights - tokens,
+    divided by tokens - none: retention is 1 + (weights - tokens) / (tokens - none), and near 1 the divisor's
+    own variance is small.
     """
     none, tokens, weights = (sample.sums(sample.arms[arm]) for arm in ("none", "tokens", "weights"))
 
@@ -168,8 +181,9 @@ def retention(sample: Sample, *, resamples: int, seed: int) -> Interval:
 def needed(discordance: float, margin: float, design_effect: float = 1.0) -> int:
     """Probes for a one-sided paired non-inferiority test of binary scores, if the arms are truly equal.
 
-    n = (z_alpha + z_power)² · discordance / margin², alpha 0.05 one-sided, power 0.80 (normal approximation of McNemar's
-    test), times the design effect of probes that share a unit. `discordance`: share of probes that only one arm gets right.
+    n = (z_alpha + z_power)² · discordance / margin², alpha 0.05 one-sided, power 0.80 (normal approximation
+    of McNemar's test), times the design effect of probes that share a unit. `discordance`: share of probes
+    that only one arm gets right.
     """
     z = float(stats.norm.ppf(1 - ALPHA) + stats.norm.ppf(POWER))
     return max(1, round(z * z * discordance / margin**2 * design_effect))

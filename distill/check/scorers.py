@@ -1,13 +1,13 @@
 """Scorers: what an answer is worth, 0.0 or 1.0, given a reference that is a literal span of the memory.
 
-`exact`, `contains`, `choice` and `tool_call` compare normalised text and ask no model. Not covered: paraphrase (a right
-answer in other words scores 0, in every arm alike) and padding (an answer that lists everything passes `contains`;
-the length of answers is bounded by whoever generates them).
+`exact`, `contains`, `choice` and `tool_call` compare normalised text and ask no model. Not covered:
+paraphrase (a right answer in other words scores 0, in every arm alike) and padding (an answer that lists
+everything passes `contains`; the length of answers is bounded by whoever generates them).
 
-Normalisation, the same for answer and reference: Unicode NFC, curly quotes made straight, backticks and `**` dropped,
-quotes around words dropped, blanks collapsed, final `.,;:!?` dropped. Case is dropped only where the reference is plain
-words ("before each commit"); a reference that looks like a name or code (a digit, `_`, `/`, `.`, a capital after the
-first letter of a word) keeps its case, because `readme.md` is not `README.md`.
+Normalisation, the same for answer and reference: Unicode NFC, curly quotes made straight, backticks and `**`
+dropped, quotes around words dropped, blanks collapsed, final `.,;:!?` dropped. Case is dropped only where the
+reference is plain words ("before each commit"); a reference that looks like a name or code (a digit, `_`,
+`/`, `.`, a capital after the first letter of a word) keeps its case, because `readme.md` is not `README.md`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def exact(reference: str, answer: str) -> float:
 
 
 def contains(reference: str, answer: str) -> float:
-    """1.0 if the reference stands in the answer as a whole name: `44` is not in `4417`, `src/lib` not in `src/lib/x`.
+    """1.0 if the reference stands in the answer as a whole name: `44` is not in `4417`, `src/lib` not in
+    `src/lib/x`.
 
     An answer that says it does not know scores 0.0 whatever else it says, unless the reference says so too.
     """
@@ -97,8 +98,8 @@ def choice(reference: str, answer: str, choices: Sequence[str]) -> float:
 def tool_call(reference: str, answer: str) -> float:
     """1.0 if the reference stands in a value of the call's input; where the answer is no call, as `contains`.
 
-    A call is a JSON object with `tool` or `name`, and `input`, `arguments` or `parameters`. Inside a value the reference
-    may be part of a longer name (the prefix `fozi` in `git checkout -b fozi/login`), but not of a longer word.
+    A call is a JSON object with `tool` or `name`, and `input`, `arguments` or `parameters`. In a value the
+    reference may be part of a longer name (`fozi` in `git checkout -b fozi/login`), but not of a longer word.
     """
     given = list(calls(answer))
     if not given:

@@ -1,7 +1,8 @@
 """Literal spans of a memory unit that a question can be about: code, numbers, paths, addresses and names.
 
-A span is copied from the unit and never rewritten, so it can be a probe's reference. Names are found by their shape
-(hyphen, underscore, inner capital, a capital inside a sentence); a name that looks like a plain word is not found.
+A span is copied from the unit and never rewritten, so it can be a probe's reference. Names are found by their
+shape (hyphen, underscore, inner capital, a capital inside a sentence); a name that looks like a plain word is
+not found.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ SHAPES = re.compile(
     rf"""
       `+(?P<code>[^`\n]+)`+
     | (?P<url>https?://[^\s)>\]"'`|]+)
-    | (?P<path>(?:~|\.{{1,2}})?/?(?:[\w.@+-]+/)+[\w.@*+-]*|(?<![\w/])/[\w.@+-]+|(?<!\w)\.?\w[\w-]+\.[a-z]\w{{0,4}}\b)
+    | (?P<path>(?:~|\.{{1,2}})?/?(?:[\w.@+-]+/)+[\w.@*+-]*|(?<![\w/])/[\w.@+-]+)
+    | (?P<file>(?<!\w)\.?\w[\w-]+\.[a-z]\w{{0,4}}\b)
     | (?P<flag>(?<![\w-])--?[A-Za-z][\w-]*)
     | (?P<mark>(?<!\w)[\#@][A-Za-z]\w*(?:-\w+)*)
     | (?P<number>(?<![\w.])v?\d+(?:[.,:]\d+)*(?:\ ?(?:{UNITS})(?!\w))?(?![\w-]))
@@ -30,8 +32,8 @@ SHAPES = re.compile(
     re.VERBOSE,
 )
 PLAIN = set(
-    "and/or e.g i.e w/o n/a TODO NOTE IMPORTANT NEVER ALWAYS MUST NOT DO ONLY The An This That These Those It If When You We "
-    "In On For To Do Use Run See".split()
+    "and/or e.g i.e w/o n/a TODO NOTE IMPORTANT NEVER ALWAYS MUST NOT DO ONLY The An This That These Those "
+    "It If When You We In On For To Do Use Run See".split()
 )
 LONG = 12  # words; a longer code span is no answer
 

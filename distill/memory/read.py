@@ -6,6 +6,7 @@ the outline.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import os
 import re
@@ -153,7 +154,9 @@ def _span(source: str, lines: Lines, raw: bytes, start: int, end: int) -> Span:
 
 
 def _touches(ranges: list[tuple[int, int]], start: int, end: int) -> bool:
-    return any(low < end and high > start for low, high in ranges)
+    """Whether one of some ranges, in order and apart from each other, overlaps `start:end`."""
+    before = bisect.bisect_left(ranges, (end, 0)) - 1
+    return before >= 0 and ranges[before][1] > start
 
 
 def _unit(

@@ -19,21 +19,24 @@ import typer
 from torch.nn import functional as F
 
 from distill.pocket import world as W
+from distill.pocket.circuit import seed_copying
 from distill.pocket.muon import Muon
 from distill.pocket.tokenizer import ASSISTANT, END, PAD, SYSTEM, USER, train_tokenizer
 from distill.synth.families import MEMORY
 
 WEIGHTS = Path(__file__).parent / "weights"
-SHAPE = dict(hidden_size=160, num_hidden_layers=4, num_attention_heads=5, num_key_value_heads=5, head_dim=32, intermediate_size=480)
+SHAPE = dict(hidden_size=160, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4, head_dim=64, intermediate_size=480)
 
 
 def new_model(vocab: int, seed: int = 0) -> Any:
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     torch.manual_seed(seed)
-    return Qwen3ForCausalLM(Qwen3Config(
-        vocab_size=vocab, max_position_embeddings=4096, tie_word_embeddings=True,
+    model = Qwen3ForCausalLM(Qwen3Config(
+        vocab_size=vocab, max_position_embeddings=4096, tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 1e6},
         pad_token_id=0, eos_token_id=4, bos_token_id=None, **SHAPE))
+    seed_copying(model, seed)
+    return model
 
 
 def episode(r: random.Random, level: int) -> tuple[str, list[W.Turn]]:
@@ -119,7 +122,7 @@ def train(out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: f
     rest = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     muon = Muon(matrices, lr=lr, momentum=0.95, weight_decay=0.01)
     adam = torch.optim.AdamW(rest, lr=lr * 0.15, betas=(0.9, 0.95), weight_decay=0.0)
-    state: dict[str, Any] = {"step": 0, "level": [3], "tokens": 0, "seconds": 0.0, "ema": {}, "vocab": 300}
+    state: dict[str, Any] = {"step": 0, "level": [3], "tokens": 0, "seconds": 0.0, "ema": {}, "vocab": len(tok)}
     if resume and (out / "state.pt").exists():
         saved = torch.load(out / "state.pt", weights_only=True)
         state = saved["state"]
@@ -130,7 +133,7 @@ def train(out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: f
     source = batches(tok, r, state["level"], tokens)
     ema, began, shown, kept = state["ema"], time.monotonic() - state["seconds"], 0.0, state["seconds"]
     while (spent := time.monotonic() - began) < minutes * 60:
-        warm = state["vocab"] > 0  # first few token ids, then all of them, then the world
+        warm = state["vocab"] > 0  # random tokens first, then the world
         items = [] if warm else next(source)
         ids, weight = copies(r, state["vocab"]) if warm else collate(items)
         hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
@@ -156,7 +159,7 @@ def train(out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: f
             copied = right[pick].float().mean().item()
             ema["copy"] = 0.8 * ema.get("copy", 0.0) + 0.2 * copied
             if ema["copy"] > 0.6:
-                state["vocab"], ema["copy"] = (len(tok), 0.0) if state["vocab"] < len(tok) else (0, ema["copy"])
+                state["vocab"] = 0
         for i, (_, spans) in enumerate(items):
             for a, b, skill in spans:
                 ema[skill] = 0.997 * ema.get(skill, 0.0) + 0.003 * float(right[i, a - 1:b - 1].all())

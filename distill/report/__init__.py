@@ -1,7 +1,8 @@
-"""The report of a check: its types, and how a reader sees them as JSON, Markdown, one HTML page or a table in a terminal.
+"""The report of a check: its types, and how a reader sees them as JSON, Markdown, one HTML page or a table in
+a terminal.
 
-It computes no statistics and reads no model; `distill.check` makes the `Report`. matplotlib and jinja2 are imported when a
-page is made, so that reading a report stays quick.
+It computes no statistics and reads no model; `distill.check` makes the `Report`. matplotlib and jinja2 are
+imported when a page is made, so that reading a report stays quick.
 """
 
 from distill.report.markdown import markdown

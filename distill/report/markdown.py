@@ -1,4 +1,6 @@
-"""The report as Markdown, for a pull request. Text of the memory stands in code spans, where nothing is interpreted."""
+"""The report as Markdown, for a pull request. Text of the memory stands in code spans, where nothing is
+interpreted.
+"""
 
 from __future__ import annotations
 

@@ -50,7 +50,9 @@ class Miss(Record):
 
 
 class UnitResult(Record):
-    """One unit: the mean score of each arm over its `n` probes. `retention` is None where the memory changes nothing."""
+    """One unit: the mean score of each arm over its `n` probes. `retention` is None where the memory changes
+    nothing.
+    """
 
     unit: str
     text: str
@@ -63,7 +65,9 @@ class UnitResult(Record):
 
 
 class Forgetting(Record):
-    """What the adapter changed that it should not: answers that stay the base's own, and abstaining before and after."""
+    """What the adapter changed that it should not: answers that stay the base's own, and abstaining before
+    and after.
+    """
 
     agreement: Summary | None = None
     abstain_before: Summary | None = None
@@ -71,7 +75,9 @@ class Forgetting(Record):
 
 
 class Gate(Record):
-    """One threshold: `passed` is None where it could not be measured. `words` say what was asked and what was found."""
+    """One threshold: `passed` is None where it could not be measured. `words` say what was asked and what was
+    found.
+    """
 
     name: str
     value: Interval | None = None
@@ -83,8 +89,8 @@ class Gate(Record):
 class Report(Record):
     """The whole result. Top-level `arms`, `retention` and `verdict` of its JSON are a contract.
 
-    `difference` is weights minus tokens with its 95% interval, `bound` the one-sided 95% lower bound that is held
-    against `margin`; `lost` are ids of units, worst first; `timings` are seconds by stage.
+    `difference` is weights minus tokens with its 95% interval, `bound` the one-sided 95% lower bound that is
+    held against `margin`; `lost` are ids of units, worst first; `timings` are seconds by stage.
     """
 
     title: str = ""

@@ -1,13 +1,15 @@
-"""The report's two plots as SVG that takes its colours from the page and gives the same bytes for the same data.
+"""The report's two plots as SVG that takes its colours from the page and gives the same bytes for the same
+data.
 
-matplotlib draws with marker colours that are then exchanged for CSS variables of the page, so one drawing serves light,
-dark and paper. Text stays text. No text of the memory is drawn.
+matplotlib draws with marker colours that are then exchanged for CSS variables of the page, so one drawing
+serves light, dark and paper. Text stays text. No text of the memory is drawn.
 """
 
 from __future__ import annotations
 
 import io
 import re
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -18,7 +20,12 @@ from distill.report.words import ARMS, between, percent
 COLOURS = {"ink": "#010203", "muted": "#020304", "accent": "#030405", "bad": "#040506", "line": "#050607"}
 INK, MUTED, ACCENT, BAD, LINE = COLOURS.values()
 WIDTH = 4.6  # inches, at 100 dots; narrow enough that a phone shows it at nearly full size
-STYLE = {"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9.5, "text.color": INK}
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9.5,
+    "text.color": INK,
+}
 
 
 def arms_plot(report: Report) -> str:
@@ -40,21 +47,23 @@ def arms_plot(report: Report) -> str:
                 alpha=0.45,
                 solid_capstyle="round",
             )
-            axes.plot(summary.mean, y, "o", color=colour, markersize=8.5, zorder=3)
-            axes.text(-0.008, y + 0.27, name, color=colour, weight="bold", va="bottom")
+            axes.plot(summary.mean, y, "o", color=colour, markersize=8.5, zorder=3, clip_on=False)
+            axes.text(-0.012, y + 0.27, name, color=colour, weight="bold", va="bottom")
             axes.text(0.17, y + 0.27, ARMS.get(name, ""), color=MUTED, va="bottom")
             axes.text(
-                1.008, y + 0.27, between(summary.low, summary.high), color=MUTED, ha="right", va="bottom"
+                1.012, y + 0.27, between(summary.low, summary.high), color=MUTED, ha="right", va="bottom"
             )
             axes.text(
                 0.73, y + 0.27, percent(summary.mean), color=colour, weight="bold", ha="right", va="bottom"
             )
-        axes.set(xlim=(-0.012, 1.012), ylim=(0.6 - len(rows), 0.75))
+        axes.set(xlim=(-0.016, 1.016), ylim=(0.6 - len(rows), 0.75))
         return _svg(figure, "Score of every arm with its 95% interval")
 
 
 def units_plot(report: Report) -> str | None:
-    """Retention of every unit that has one, sorted; the lost ones stand out. None where there is nothing to draw."""
+    """Retention of every unit that has one, sorted; the lost ones stand out. None where there is nothing to
+    draw.
+    """
     kept = sorted((unit.retention, unit.unit) for unit in report.units if unit.retention is not None)
     if not kept:
         return None
@@ -86,7 +95,9 @@ def units_plot(report: Report) -> str | None:
                 alpha=0.35,
                 linewidth=min(3.0, size / 2),
             )
-            axes.plot(chosen, [values[at] for at in chosen], "o", color=colour, markersize=size)
+            axes.plot(
+                chosen, [values[at] for at in chosen], "o", color=colour, markersize=size, clip_on=False
+            )
         axes.set(
             xlim=(-0.8, len(values) - 0.2), ylim=(min(-0.06, *values, 0) - 0.02, max(1.06, *values, 1) + 0.02)
         )
@@ -96,7 +107,7 @@ def units_plot(report: Report) -> str | None:
 
 
 def _svg(figure: Figure, label: str) -> str:
-    """The drawing as an <svg> element with a role and a label, colours as CSS variables, no size of its own."""
+    """The drawing as an <svg> element with a label, colours as CSS variables, and no size of its own."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = file.getvalue()

@@ -36,7 +36,9 @@ def paths(run: Path) -> Paths:
 
 
 def write_report(report: Report, run: Path) -> Paths:
-    """Write report.html, report.md and, last, report.json into a run directory, each whole or not at all. Raises OSError."""
+    """Write report.html, report.md and, last, report.json into a run directory, each whole or not at all.
+    Raises OSError.
+    """
     from distill.report.page import html
 
     found = paths(run)
@@ -88,7 +90,8 @@ def show(
 ) -> Report:
     """Print the report of a run directory and say where its page is; `as_json` prints the JSON instead.
 
-    `open_html` opens the page in a browser. Raises StaleError where there is no report yet, RecordError, OSError.
+    `open_html` opens the page in a browser. Raises StaleError where there is no report yet, RecordError,
+    OSError.
     """
     found, console = paths(run), console or Console()
     if not found.json.is_file():

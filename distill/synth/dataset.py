@@ -46,10 +46,10 @@ def pack(answers: Sequence[Answer]) -> dict[str, torch.Tensor]:
     }
 
 
-def write_part(path: Path, conversations: Sequence[Conversation], answers: Sequence[Answer], inputs: str) -> None:
+def write_part(path: Path, conversations: Sequence[Conversation], answers: Sequence[Answer], inputs: str, ended: Sequence[bool]) -> None:
     """One part of a running synthesis: targets, with the conversations in the file's metadata. Old or new, never half."""
     meta = {"inputs": inputs, "conversations": json.dumps([c.model_dump(mode="json") for c in conversations])}
-    write_atomic(path, save(pack(answers), metadata=meta))
+    write_atomic(path, save({**pack(answers), "ended": torch.tensor(ended)}, metadata=meta))
 
 
 def read_part(path: Path, inputs: str) -> tuple[list[Conversation], dict[str, torch.Tensor]] | None:

@@ -1,7 +1,7 @@
-"""One request of the chat completions protocol: what is sent, what may come back, and words for what went wrong.
+"""One request of the chat completions protocol: what is sent, what may come back, words for what went wrong.
 
-Pure but for `ask` and `explain`, which send one request each. Retrying is `server.py`'s. A server's error text
-may quote the prompt, so of it only the short error code is used.
+Pure but for `ask`, `explain` and `models`, which send one request each. Retrying is `server.py`'s. A server's
+error text may quote the prompt, so of it only the short error code is used.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def base_url(endpoint: str) -> str:
         url = httpx2.URL(text)
     except httpx2.InvalidURL:
         url = httpx2.URL()
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not url.host or url.query:
         raise ModelError(
             f"{printable(text)!r} is no address of a server",
             mend="write synth.endpoints as http://host:port/v1",
@@ -170,7 +170,7 @@ def retry_after(headers: httpx2.Headers) -> float | None:
 
 
 async def explain(client: httpx2.AsyncClient, url: str, model: str, fault: Fault) -> ModelError:
-    """The error for a fault that does not pass. Where the model may be the cause, asks which ones there are."""
+    """The error for a fault that does not pass. Where the model may be the cause, asks which there are."""
     what, mend = fault.what, fault.mend
     if fault.status in MODEL_FAULTS:
         names = await models(client, url)

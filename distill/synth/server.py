@@ -57,9 +57,9 @@ class ServerTeacher:
         concurrency: int = 16,
         backoff: float = 1.0,
     ) -> None:
-        """`endpoints` are base URLs up to `/v1`; `api_key` falls back to OPENAI_API_KEY; without one, none is sent.
+        """`endpoints` are base URLs up to `/v1`; `api_key` falls back to OPENAI_API_KEY, and may be missing.
 
-        `timeout` is in seconds without a byte from the server, `retries` counts tries of one conversation after
+        `timeout` is in seconds without a byte from the server, `retries` counts tries of a conversation after
         the first, `backoff` is the first pause in seconds, which doubles. Raises ModelError for a bad address
         or key.
         """
@@ -142,7 +142,7 @@ class ServerTeacher:
                 raise await protocol.explain(client, endpoint.url, self.model, result)
             self._record(endpoint, result, started)
             tries += not result.limited  # a rate limit is the server's, not this conversation's
-            if tries > self.retries or (endpoint.failures > self.retries and self._alone(endpoint)):
+            if tries > self.retries or all(e.dropped or e.failures > self.retries for e in self.endpoints):
                 raise self._given_up(endpoint, result)
 
     async def _next(self) -> Endpoint:
@@ -169,11 +169,8 @@ class ServerTeacher:
                 raise ModelError(f"asks to wait {fault.wait:.0f} seconds", file=endpoint.name, mend=mend)
         endpoint.rest_until = max(endpoint.rest_until, now + min(pause, LONGEST_REST))
         strikes = endpoint.failures >= STRIKES and not fault.limited
-        endpoint.dropped = endpoint.dropped or (strikes and not self._alone(endpoint))
-
-    def _alone(self, endpoint: Endpoint) -> bool:
-        """Whether no other endpoint is left."""
-        return all(other.dropped for other in self.endpoints if other is not endpoint)
+        others = any(not other.dropped for other in self.endpoints if other is not endpoint)
+        endpoint.dropped = endpoint.dropped or (strikes and others)
 
     def _given_up(self, endpoint: Endpoint, fault: Fault) -> ModelError:
         """What to say when retries are used up."""

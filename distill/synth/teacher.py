@@ -47,7 +47,8 @@ class Reader:
         self.base, self.memory, self.adapter = base, memory, adapter
         self._prefix: Prefix | None = None
 
-    def _shared(self) -> Prefix:
+    def prefix(self) -> Prefix:
+        """The shared prefix, built once; the same for every question by construction."""
         if self._prefix is None:
             probes = [prompt_ids(self.base, q, self.memory) for q in ("Which?", "a 1", "\n`x")]
             n = common_prefix(probes) if self.memory is not None else 0
@@ -71,7 +72,7 @@ class Reader:
         model = self.base.model
         off = contextlib.nullcontext() if self.adapter or not hasattr(model, "disable_adapter") else model.disable_adapter()
         with off:
-            prefix = self._shared()
+            prefix = self.prefix()
             prompts = self.prompts(questions)
             cut = len(prefix) if prefix.layers is not None else 0
             for prompt in prompts:

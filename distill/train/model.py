@@ -50,6 +50,18 @@ class Base:
         return {i for i in [*ids, self.tokenizer.eos_token_id] if i is not None}
 
 
+    def answer_ids(self, text: str) -> list[int]:
+        """Ids of an answer that came as text, with the end token: what the template puts after the generation prompt."""
+        turn = [{"role": "user", "content": "a"}]
+        render = self.tokenizer.apply_chat_template
+        head = render(turn, add_generation_prompt=True, tokenize=False, enable_thinking=False)
+        whole = render([*turn, {"role": "assistant", "content": text.strip()}], tokenize=False, enable_thinking=False)
+        rest = whole[len(head):] if whole.startswith(head) else text.strip() + self.tokenizer.eos_token
+        ids = self.tokenizer(rest, add_special_tokens=False)["input_ids"]
+        ends = [i for i, token in enumerate(ids) if token in self.stops]
+        return list(ids[:ends[0] + 1] if ends else [*ids, self.tokenizer.eos_token_id])
+
+
 def _folder_digest(folder: Path) -> str:
     """Names, sizes and content of config and tokenizer files; of weight files the first and last 4 MiB each."""
     total = hashlib.sha256()

@@ -49,7 +49,9 @@ def test_claude_code_does_not_read_agents_md_and_the_other_way_round(tmp_path: P
     assert [kind for kind, _, _ in find_memory(tmp_path)] == ["claude_code", "agents_md"]
 
 
-@pytest.mark.parametrize("pointer", ["@AGENTS.md", "@AGENTS.md\n", "\ufeff@./AGENTS.md\n", "AGENTS.md", "AGENTS.md\n"])
+@pytest.mark.parametrize(
+    "pointer", ["@AGENTS.md", "@AGENTS.md\n", "\ufeff@./AGENTS.md\n", "AGENTS.md", "AGENTS.md\n"]
+)
 def test_a_pointer_file_is_its_target(tmp_path: Path, pointer: str) -> None:
     make(tmp_path, {"CLAUDE.md": pointer, "AGENTS.md": "The relay uses 6120."})
     memory = read([("claude_code", tmp_path)])
@@ -74,7 +76,7 @@ def test_imports_are_relative_four_deep_and_read_once(tmp_path: Path) -> None:
     make(
         tmp_path,
         {
-            "CLAUDE.md": "Top one. See @d/one.md, and @d/one.md again. Mail me@x.md, `@no/1.md`.\n\n```\n@no/2.md\n```\n",
+            "CLAUDE.md": "See @d/one.md, and @d/one.md again; me@x.md, `@no/1.md`.\n\n```\n@no/2.md\n```\n",
             "d/one.md": "- one 1\n- @two.md\n",
             "d/two.md": "two 2\n\n@../three.md",
             "three.md": "three 3\n\n@four.md",
@@ -117,11 +119,15 @@ def test_a_missing_import_is_a_warning_where_it_looks_like_one(tmp_path: Path, t
 
 
 def test_an_import_that_is_not_markdown_stays_context(tmp_path: Path) -> None:
-    memory = read([("claude_code", make(tmp_path, {"CLAUDE.md": "See @package.json.", "package.json": '{"a": 1}'}))])
+    memory = read(
+        [("claude_code", make(tmp_path, {"CLAUDE.md": "See @package.json.", "package.json": '{"a": 1}'}))]
+    )
     assert paths(memory) == ["CLAUDE.md", "package.json"]
     assert len(memory.units) == 1
     assert '{"a": 1}' in context_text(memory)
-    assert memory.warnings == ("package.json: is imported but is not Markdown; it stays in context and is not compiled",)
+    assert memory.warnings == (
+        "package.json: is imported but is not Markdown; it stays in context and is not compiled",
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,7 +156,10 @@ def test_a_unit_met_twice_has_two_places_and_the_wider_scope(tmp_path: Path) -> 
 
 
 def test_an_id_stays_when_the_file_moves(tmp_path: Path) -> None:
-    make(tmp_path, {"a.md": "# Ports\n\nThe relay uses 6120.\n", "b/c.md": "intro\n# Ports\n\nThe relay  uses\n6120.\n"})
+    make(
+        tmp_path,
+        {"a.md": "# Ports\n\nThe relay uses 6120.\n", "b/c.md": "intro\n# Ports\n\nThe relay  uses\n6120.\n"},
+    )
     one, two = (read([("auto", tmp_path / name)]).units[-1] for name in ("a.md", "b/c.md"))
     assert one.id == two.id
     assert one.id.startswith("the-relay-uses-6120-")

@@ -30,7 +30,11 @@ def ids(memory: Memory, *texts: str) -> frozenset[str]:
         ("Rules:\n- one a\n- two b\n\nEnd it.\n", ["one a", "two b"], "End it.\n"),
         ("Rules:\n- one a\n- two b\n", ["two b"], "Rules:\n- one a\n"),
         # an excluded bullet stays while something stands under it
-        ("- One stands here alone.\n  - leans a\n", ["One stands here alone."], "- One stands here alone.\n  - leans a\n"),
+        (
+            "- One stands here alone.\n  - leans a\n",
+            ["One stands here alone."],
+            "- One stands here alone.\n  - leans a\n",
+        ),
         ("- One stands here alone.\n  - leans a\n", ["leans a"], "- One stands here alone.\n"),
         ("- One stands here alone.\n  - leans a\n- b c\n", ["leans a", "One stands here alone."], "- b c\n"),
         ("| A | B |\n|--|--|\n| 1 | x |\n| 2 | y |\n", ["1 | x"], "| A | B |\n|--|--|\n| 2 | y |\n"),
@@ -43,7 +47,9 @@ def ids(memory: Memory, *texts: str) -> frozenset[str]:
         ("---\n\nOne a.\n\n---\n", ["One a."], ""),
     ],
 )
-def test_units_are_cut_out_with_what_carried_only_them(tmp_path: Path, text: str, without: list[str], left: str) -> None:
+def test_units_are_cut_out_with_what_carried_only_them(
+    tmp_path: Path, text: str, without: list[str], left: str
+) -> None:
     memory = memory_of(tmp_path, text)
     excluded = ids(memory, *without)
     assert len(excluded) == len(without)
@@ -51,8 +57,10 @@ def test_units_are_cut_out_with_what_carried_only_them(tmp_path: Path, text: str
 
 
 def test_a_sentence_is_cut_out_of_its_paragraph(tmp_path: Path) -> None:
-    first, second, third = (f"The {name} listens on port {port} in every region of the world." for name, port in
-                            (("relay", 1), ("edge", 2), ("core", 3)))  # fmt: skip
+    first, second, third = (
+        f"The {name} listens on port {port} in every region of the world."
+        for name, port in (("relay", 1), ("edge", 2), ("core", 3))
+    )
     memory = memory_of(tmp_path, f"{first} {second}\n{third}\n")
     assert context_text(memory, ids(memory, second)) == f"{first}\n{third}\n"
     assert context_text(memory, ids(memory, first)) == f"{second}\n{third}\n"
@@ -91,15 +99,20 @@ def test_jsonl_is_a_list_in_context() -> None:
     [
         ("{", "is not JSON (Expecting property name enclosed in double quotes); mend that line"),
         ("3", 'the line: input should be an object; write "words" or {"text": "words", "kind": "fact"}'),
-        ('{"text": 3}', 'text: input should be a valid string; write "words" or {"text": "words", "kind": "fact"}'),
-        ('{"text": "a", "x": 1}', "x: extra inputs are not permitted; write \"words\" or "
-         '{"text": "words", "kind": "fact"}'),
+        (
+            '{"text": 3}',
+            'text: input should be a valid string; write "words" or {"text": "words", "kind": "fact"}',
+        ),
+        (
+            '{"text": "a", "x": 1}',
+            'x: extra inputs are not permitted; write "words" or {"text": "words", "kind": "fact"}',
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_bad_line_of_jsonl_is_named(tmp_path: Path, line: str, sentence: str) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(f'"One two."\n{line}\n')
-    with pytest.raises(Exception, match="a.jsonl:2") as error:
+    with pytest.raises(Exception, match=r"a\.jsonl:2") as error:
         read([("jsonl", path)])
     assert str(error.value) == f"{path}:2: {sentence}"
 

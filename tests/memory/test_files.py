@@ -19,7 +19,8 @@ from distill.memory.files import MAX_BYTES, Lines, read_text
         (b"one\ntwo\nt\xf6ne\n", "FILE:3: is not UTF-8 text (byte 0xf6); save it as UTF-8"),
         (
             b"word " * (MAX_BYTES // 4),
-            "FILE: is 5.0 MiB, and a memory file may have at most 4 MiB; split it, or leave out what is not memory",
+            "FILE: is 5.0 MiB, and a memory file may have at most 4 MiB; "
+            "split it, or leave out what is not memory",
         ),
         (b"---\nowner: me\n---\n<!-- later -->\n", "FILE: holds nothing to remember; write a memory into it"),
     ],
@@ -36,7 +37,10 @@ def test_a_bad_memory_is_one_sentence(tmp_path: Path, content: bytes | None, sen
 def test_a_directory_without_memory_says_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(BadMemoryError) as error:
         read([("agents_md", tmp_path)])
-    assert str(error.value) == f"{tmp_path}: no memory was found here (AGENTS.md); name the memory file in the recipe"
+    assert (
+        str(error.value)
+        == f"{tmp_path}: no memory was found here (AGENTS.md); name the memory file in the recipe"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "a", "a\n", "a\r\nb\rc\nd", "é\nü\r\n\u2028x\n\n€"])

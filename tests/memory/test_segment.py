@@ -16,21 +16,35 @@ def units(text: str, name: str = "AGENTS.md") -> list[tuple[str, str]]:
     [
         # headings are carried, not units; the file's own name is not carried
         ("# AGENTS.md\n\n## Ports\n\nThe relay uses 6120.\n", [("Ports", "The relay uses 6120.")]),
-        ("# Relay\n## Ports ##\n- It is 6120.\n# Edge\n- No.\n- b 7", [("Relay > Ports", "It is 6120."),
-         ("Edge", "No."), ("Edge", "b 7")]),
+        (
+            "# Relay\n## Ports ##\n- It is 6120.\n# Edge\n- No.\n- b 7",
+            [("Relay > Ports", "It is 6120."), ("Edge", "No."), ("Edge", "b 7")],
+        ),
         ("Relay\n=====\n\nOne two.\n", [("Relay", "One two.")]),
         ("## **Bold:**\nOne two.\n", [("Bold", "One two.")]),
         ("## Only a heading\n", []),
         # bullets, with markers of every kind
-        ("- one a\n* two b\n3. three c\n- [ ] four d\n", [("", "one a"), ("", "two b"), ("", "three c"),
-         ("", "[ ] four d")]),
+        (
+            "- one a\n* two b\n3. three c\n- [ ] four d\n",
+            [("", "one a"), ("", "two b"), ("", "three c"), ("", "[ ] four d")],
+        ),
         ("- one\n  two\n\n  Three four five six.\n", [("", "one two"), ("", "Three four five six.")]),
         # a bullet carries its parent's words only when it does not stand alone
-        ("- Deploys leave from `tide`.\n  - never by hand\n  - The branch is cut on Mondays.\n",
-         [("", "Deploys leave from `tide`."), ("Deploys leave from `tide`", "never by hand"),
-          ("", "The branch is cut on Mondays.")]),
-        ("- Before a release:\n  1. run `make seal`\n  2. Tag the commit with its number.\n",
-         [("Before a release", "run `make seal`"), ("Before a release", "Tag the commit with its number.")]),
+        (
+            "- Deploys leave from `tide`.\n  - never by hand\n  - The branch is cut on Mondays.\n",
+            [
+                ("", "Deploys leave from `tide`."),
+                ("Deploys leave from `tide`", "never by hand"),
+                ("", "The branch is cut on Mondays."),
+            ],
+        ),
+        (
+            "- Before a release:\n  1. run `make seal`\n  2. Tag the commit with its number.\n",
+            [
+                ("Before a release", "run `make seal`"),
+                ("Before a release", "Tag the commit with its number."),
+            ],
+        ),
         ("Rules:\n\n- one a\n- two b\n\nMore.\n", [("Rules", "one a"), ("Rules", "two b"), ("", "More.")]),
         ("A lead to nothing:\n", [("", "A lead to nothing:")]),
         # code belongs to its lead-in, and keeps its lines
@@ -39,19 +53,30 @@ def units(text: str, name: str = "AGENTS.md") -> list[tuple[str, str]]:
         ("- Start it\n  ```\n  up\n  ```\n", [("", "Start it\n```\nup\n```")]),
         ("> Start:\n> ```\n> up\n> ```\n", [("", "Start:\n```\nup\n```")]),
         # tables: a row under its header
-        ("| Area | Owner |\n|--|--|\n| Web | Ida |\n| `a|b` | |\n", [("Area | Owner", "Web | Ida"),
-         ("Area | Owner", "`a|b`")]),
+        (
+            "| Area | Owner |\n|--|--|\n| Web | Ida |\n| `a|b` | |\n",
+            [("Area | Owner", "Web | Ida"), ("Area | Owner", "`a|b`")],
+        ),
         ("Owners:\n\nArea | Owner\n-- | --\nWeb | Ida\n", [("Owners > Area | Owner", "Web | Ida")]),
         # a long paragraph falls into sentences that stand alone; one that leans stays with the one before
-        ("The relay listens on port 6120 in every region. It restarts at dawn. The edge listens on port 9, e.g. Oslo. "
-         "Use `a. B` there, as (it. Is) said.\n",
-         [("", "The relay listens on port 6120 in every region. It restarts at dawn."),
-          ("", "The edge listens on port 9, e.g. Oslo."), ("", "Use `a. B` there, as (it. Is) said.")]),
+        (
+            "The relay listens on port 6120 in every region. It restarts at dawn. "
+            "The edge listens on port 9, e.g. Oslo. "
+            "Use `a. B` there, as (it. Is) said.\n",
+            [
+                ("", "The relay listens on port 6120 in every region. It restarts at dawn."),
+                ("", "The edge listens on port 9, e.g. Oslo."),
+                ("", "Use `a. B` there, as (it. Is) said."),
+            ],
+        ),
         ("Short one here. The second stands alone.\n", [("", "Short one here. The second stands alone.")]),
         # quotes, rules, HTML, comments, link definitions
         ("> one two\n> three\n", [("", "one two three")]),
         ("---\n\n***\n\n[a]: http://x.y\n", []),
-        ("<details>\n<summary>Why so</summary>\n</details>\n", [("", "<details> <summary>Why so</summary> </details>")]),
+        (
+            "<details>\n<summary>Why so</summary>\n</details>\n",
+            [("", "<details> <summary>Why so</summary> </details>")],
+        ),
         ("<!-- one\n\ntwo -->\nThree four.\n", [("", "Three four.")]),
         ("One <!-- inline --> two.\n", [("", "One <!-- inline --> two.")]),
         # frontmatter is not a unit; a rule is not frontmatter
@@ -61,7 +86,7 @@ def units(text: str, name: str = "AGENTS.md") -> list[tuple[str, str]]:
         # import lines are not units, lines that mention an import are
         ("@a.md\n\n- @b.md\n- See @c.md for more.\n", [("", "See @c.md for more.")]),
     ],
-)  # fmt: skip
+)
 def test_units(text: str, found: list[tuple[str, str]]) -> None:
     assert units(text) == found
 

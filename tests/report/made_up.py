@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from distill.check.judge import judge
 from distill.check.probes import Probe, make
@@ -23,7 +24,7 @@ def checked(
     r = random.Random(seed)
     made, probes, scores = [], [], []
     for number in range(units):
-        name = f"{r.choice(('amber', 'brisk', 'calm', 'dusty'))}-{r.choice(('kestrel', 'harbor', 'quarry', 'ferry'))}-{number}"
+        name = f"{r.choice(('amber', 'brisk', 'calm'))}-{r.choice(('kestrel', 'harbor', 'quarry'))}-{number}"
         port = str(r.randint(1000, 9999))
         text = texts[number] if number < len(texts) else f"The {name} service listens on port {port}."
         span = Span(
@@ -44,14 +45,15 @@ def checked(
     return scores, probes, made
 
 
-def report(title: str = "Quickstart memory", **options: object) -> Report:
-    scores, probes, units = checked(**options)  # type: ignore[arg-type]
+def report(title: str = "Quickstart memory", **options: Any) -> Report:
+    scores, probes, units = checked(**options)
     share = Summary(n=120, mean=0.99, low=0.955, high=0.998)
     return judge(
-        scores, probes, units, margin=0.05, min_retention=0.9, max_forgetting=0.02, min_probes=371, resamples=300, seed=0,
-        title=title, inputs={"memory": "sha256:" + "ab" * 32, "adapter": "sha256:" + "cd" * 32},
+        scores, probes, units, margin=0.05, min_retention=0.9, max_forgetting=0.02, min_probes=371,
+        resamples=300, seed=0, title=title,
+        inputs={"memory": "sha256:" + "ab" * 32, "adapter": "sha256:" + "cd" * 32},
         forgetting=Forgetting(agreement=share, abstain_before=share, abstain_after=share),
-        synthesis={"samples": 1152, "dropped": {"duplicate": 210, "not in the memory": 14}, "least samples of a unit": 20},
+        synthesis={"samples": 1152, "dropped": {"duplicate": 210, "unsupported": 14}, "least of a unit": 20},
         training={"steps": 240, "loss first": 2.31, "loss last": 0.0412},
         timings={"synth": 48.2, "train": 75.0, "check": 21.4},
     )  # fmt: skip

@@ -1,0 +1,122 @@
+"""The verdict: is the adapter no worse than the memory in context?
+
+Arm `weights` is compared with arm `tokens` on the test probes: `non_inferior` if the one-sided 95% lower
+bound of their difference lies above minus the margin, `inferior` if the upper bound lies below it, and else
+`no_verdict`, which is also said where the memory in context makes too little difference, or the probes are
+fewer than planned. Not covered: arm `deployed`, several training seeds.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from distill.check.probes import Probe
+from distill.check.retention import LEVEL, Sample, difference, needed, retention
+from distill.errors import RecordError
+from distill.report.model import Interval, Score, Verdict
+from distill.report.words import percent
+
+HEADROOM = 0.2  # least lower bound of tokens - none; below it retention is undefined
+ONE_SIDED = 2 * LEVEL - 1  # the two-sided level whose lower end is the one-sided 95% bound
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is concluded about weights against tokens."""
+
+    verdict: Verdict
+    text: str
+    retention: Interval | None = None
+    difference: Interval | None = None
+    bound: float | None = None
+    discordance: float | None = None
+    needed: int | None = None
+
+
+def sample(scores: Sequence[Score], probes: Sequence[Probe]) -> Sample:
+    """The scores as arrays over the test probes, in their order. Raises RecordError where an arm has not
+    answered all.
+    """
+    tests = [probe for probe in probes if probe.split == "test"]
+    index = {unit: at for at, unit in enumerate(dict.fromkeys(probe.unit for probe in tests))}
+    values: dict[str, dict[str, float]] = defaultdict(dict)
+    for score in scores:
+        values[score.arm][score.probe] = score.value
+    for arm, answered in values.items():
+        missing = sum(probe.id not in answered for probe in tests)
+        if missing:
+            raise RecordError(
+                f"arm {arm} has no score for {missing} of {len(tests)} probes",
+                mend="run `distill check` again",
+            )
+    return Sample(
+        clusters=np.array([index[probe.unit] for probe in tests], dtype=np.int64),
+        arms={arm: np.array([answered[probe.id] for probe in tests]) for arm, answered in values.items()},
+    )
+
+
+def conclude(data: Sample, *, margin: float, min_probes: int, resamples: int, seed: int) -> Judgement:
+    """The verdict on arms none, tokens and weights of a sample, with its sentence."""
+    missing = [arm for arm in ("none", "tokens", "weights") if arm not in data.arms]
+    if missing or not data.n:
+        what = "there are no probes" if not data.n else f"arm {' and arm '.join(missing)} was not measured"
+        return Judgement("no_verdict", f"No verdict: {what}.")
+    options = {"resamples": resamples, "seed": seed}
+    gap = difference(data, "tokens", "none", **options)
+    one_sided = difference(data, "weights", "tokens", level=ONE_SIDED, **options)
+    weights, tokens = data.arms["weights"], data.arms["tokens"]
+    discordance = float((weights != tokens).mean())
+    found = Judgement(
+        verdict="no_verdict",
+        text="",
+        retention=retention(data, **options) if gap.low >= HEADROOM else None,
+        difference=difference(data, "weights", "tokens", **options),
+        bound=one_sided.low,
+        discordance=discordance,
+    )
+    assumed = max(discordance, 3 / data.n)  # rule of three: what may hide behind no discordance at all
+    wanted = needed(assumed, margin, data.design_effect(weights - tokens))
+    without = percent(float(data.arms["none"].mean()))
+    with_it, alone = percent(float(tokens.mean())), percent(float(weights.mean()))
+    if gap.low < HEADROOM:
+        text = (
+            f"No verdict: the memory in context makes too little difference. Without it {without} of {data.n} probes"
+            f" are answered, with it {with_it}. The difference may be as small as {_points(gap.low)}; retention means something from"
+            f" {_points(HEADROOM)} on."
+        )
+        return replace(found, text=text)
+    if data.n < min_probes:
+        wanted = max(min_probes, wanted)
+        text = (
+            f"No verdict: {data.n} probes are too few; about {wanted} are needed. So far the adapter alone"
+            f" answers {alone} of them and the memory in context {with_it}."
+        )
+        return replace(found, text=text, needed=wanted)
+    against = f"the memory in context answers {with_it} of {data.n} probes, the adapter alone {alone}"
+    sure = f"With 95% confidence it is {_below(one_sided.low)}"
+    if one_sided.low > -margin:
+        text = f"Non-inferior: {against}. {sure}; the margin is {_points(margin)}."
+        return replace(found, verdict="non_inferior", text=text)
+    if one_sided.high < -margin:
+        least = _points(-one_sided.high)
+        sure = f"With 95% confidence it is at least {least} below"
+        text = f"Inferior: {against}. {sure}; the margin is {_points(margin)}."
+        return replace(found, verdict="inferior", text=text)
+    text = f"No verdict: {against}. {sure}, and the margin is {_points(margin)}. "
+    if float((weights - tokens).mean()) <= -margin:
+        return replace(found, text=text + "More probes are unlikely to change that; more training may.")
+    wanted = max(wanted, data.n + 1)
+    text += f"If the two are equal, about {wanted} probes would show it (discordance {percent(discordance)})."
+    return replace(found, text=text, needed=wanted)
+
+
+def _points(share: float) -> str:
+    return f"{share * 100:.1f}".removesuffix(".0") + " points"
+
+
+def _below(bound: float) -> str:
+    return f"at most {_points(-bound)} below" if bound < 0 else "not below it"

@@ -1,0 +1,175 @@
+"""The training loop: a frozen base, a LoRA, and the teacher's targets. Plain PyTorch on accelerate.
+
+Sequences are drawn in an order that depends on the seed and the epoch alone; the loss is summed over answer tokens and
+divided by the answer tokens of the whole optimizer step, so micro-batches and accumulation change nothing. A checkpoint
+holds weights, optimizer and position: a run that is killed ends with the same loss as one that was not.
+Not covered: packing, several devices.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from distill.records import write_atomic
+from distill.train.losses import topk_kl
+from distill.train.model import Base
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One training sequence: the student's prompt, the teacher's answer ids, and the targets of those ids."""
+
+    prompt: list[int]
+    ids: list[int]
+    top_ids: torch.Tensor
+    top_logp: torch.Tensor
+    tail: torch.Tensor
+
+
+@dataclass
+class State:
+    """Where a training stands. Everything that the next step depends on is in here or in the samples."""
+
+    step: int = 0
+    losses: list[float] = field(default_factory=list)
+    looks: list[list[float]] = field(default_factory=list)  # [step, dev recall]
+    best: float = -1.0
+    best_step: int = 0
+    stopped: bool = False
+
+
+def order(n: int, batch: int, epochs: int, seed: int) -> list[list[int]]:
+    """Sample indices of every optimizer step. The last step of an epoch may be smaller."""
+    steps = []
+    for epoch in range(epochs):
+        rows = list(range(n))
+        random.Random(seed * 10_007 + epoch).shuffle(rows)
+        steps += [rows[i:i + batch] for i in range(0, n, batch)]
+    return steps
+
+
+def micro_batches(samples: Sequence[Sample], rows: Sequence[int], batch_tokens: int, at_least: int = 1) -> list[list[int]]:
+    """The rows of one step, by length, in pieces of at most `batch_tokens` padded tokens and at least `at_least` pieces."""
+    by_length = sorted(rows, key=lambda i: (len(samples[i].prompt) + len(samples[i].ids), i))
+    most = -(-len(by_length) // at_least)
+    out: list[list[int]] = [[]]
+    for i in by_length:
+        width = len(samples[i].prompt) + len(samples[i].ids)
+        if out[-1] and (len(out[-1]) >= most or (len(out[-1]) + 1) * width > batch_tokens):
+            out.append([])
+        out[-1].append(i)
+    return out
+
+
+def batch_loss(model: Any, samples: Sequence[Sample], device: torch.device, pad: int) -> torch.Tensor:
+    """Summed KL of all answer tokens. Logits are made at answer positions only; padding is told by length, not by id."""
+    width = max(len(s.prompt) + len(s.ids) for s in samples)
+    ids = torch.full((len(samples), width), pad)
+    mask = torch.zeros(len(samples), width, dtype=torch.long)
+    where = []
+    for row, s in enumerate(samples):
+        whole = s.prompt + s.ids
+        ids[row, :len(whole)] = torch.tensor(whole)
+        mask[row, :len(whole)] = 1
+        start = row * width + len(s.prompt) - 1
+        where += range(start, start + len(s.ids))
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    hidden = inner.model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).last_hidden_state
+    picked = hidden.reshape(-1, hidden.shape[-1])[torch.tensor(where, device=device)]
+    logits = inner.lm_head(picked)
+    top_ids, top_logp, tail = (torch.cat([getattr(s, name) for s in samples]).to(device) for name in ("top_ids", "top_logp", "tail"))
+    return topk_kl(logits, top_ids, top_logp, tail).sum()
+
+
+def train(base: Base, samples: Sequence[Sample], folder: Path, inputs: str, *, lr: float, epochs: int, batch_size: int,
+          batch_tokens: int, accumulate: int, warmup: float, max_steps: int | None, eval_every: int, patience: int,
+          checkpoint_every: int, seed: int, compile_model: bool = False, look: Callable[[], float] | None = None,
+          progress: Callable[[int, int, float, float | None], None] = lambda step, total, loss, recall: None
+          ) -> tuple[State, dict[str, torch.Tensor]]:
+    """Trains the LoRA of `base` and returns the state and the best adapter weights.
+
+    Args:
+        look: dev recall in [0, 1] of the student as it stands, or None; the best look is what is kept.
+        inputs: digest of everything the run depends on; a checkpoint of other inputs is not resumed.
+        progress: called after each step with step, steps in all, loss in nats a token, and dev recall when it was looked at.
+    """
+    from accelerate import Accelerator
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+    steps = order(len(samples), batch_size, epochs, seed)[:max_steps]
+    accelerator = Accelerator(cpu=base.device.type == "cpu")
+    params = [p for p in base.model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(params, lr=lr, betas=(0.9, 0.95), weight_decay=0.0)
+    model, optimizer = accelerator.prepare(base.model, optimizer)
+    base.model = accelerator.unwrap_model(model)
+    forward = torch.compile(base.model) if compile_model else base.model
+    state, best = State(), {}
+    path = folder / "checkpoint.pt"
+    saved = _load(path, inputs)
+    if saved:
+        state, best = State(**saved["state"]), saved["best"]
+        set_peft_model_state_dict(base.model, saved["adapter"])
+        optimizer.load_state_dict(saved["optimizer"])
+    rise = max(1, round(warmup * len(steps)))
+    while state.step < len(steps) and not state.stopped:
+        rows, step = steps[state.step], state.step
+        scale = min(1.0, (step + 1) / rise) * max(0.02, 1 - step / len(steps))
+        for group in optimizer.param_groups:
+            group["lr"] = lr * scale
+        base.model.train()
+        tokens = sum(len(samples[i].ids) for i in rows)
+        total = 0.0
+        for piece in micro_batches(samples, rows, batch_tokens, accumulate):
+            loss = batch_loss(forward, [samples[i] for i in piece], base.device, base.pad) / tokens
+            accelerator.backward(loss)
+            total += float(loss)
+        torch.nn.utils.clip_grad_norm_(params, 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        base.model.eval()
+        state.step += 1
+        state.losses.append(total)
+        recall = None
+        last = state.step == len(steps)
+        if look and (last or state.step % eval_every == 0):
+            recall = look()
+            state.looks.append([state.step, recall])
+            if recall > state.best:
+                state.best, state.best_step = recall, state.step
+                best = _copy(get_peft_model_state_dict(base.model))
+            since = sum(1 for s, _ in state.looks if s > state.best_step)
+            state.stopped = bool(patience) and since >= patience
+        if last and not look:
+            best = _copy(get_peft_model_state_dict(base.model))
+        if last or state.stopped or state.step % checkpoint_every == 0:
+            _save(path, {"inputs": inputs, "state": vars(state), "best": best, "optimizer": optimizer.state_dict(),
+                         "adapter": _copy(get_peft_model_state_dict(base.model))})
+        progress(state.step, len(steps), total, recall)
+    return state, best
+
+
+def _copy(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {k: v.detach().clone().cpu().contiguous() for k, v in weights.items()}
+
+
+def _save(path: Path, value: dict[str, Any]) -> None:
+    import io
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = io.BytesIO()
+    torch.save(value, file)
+    write_atomic(path, file.getvalue())
+
+
+def _load(path: Path, inputs: str) -> dict[str, Any] | None:
+    """The checkpoint, or None when there is none or it belongs to another run. Files are replaced whole, never torn."""
+    if not path.exists():
+        return None
+    saved = torch.load(path, weights_only=True, map_location="cpu")
+    return saved if saved["inputs"] == inputs else None
