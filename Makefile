@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 FLOOR := .venv-floor
-PIP := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+PIP := -m pip --disable-pip-version-check install -qq --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test test-fast test-floor lint format clean
@@ -25,7 +25,7 @@ test-floor: $(FLOOR)/.installed ## the tests of all that works without torch, in
 lint: $(VENV)/.installed ## ruff and pyright
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	PYRIGHT_PYTHON_CACHE_DIR=.cache/pyright $(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
+	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 
 format: $(VENV)/.installed ## write the layout that lint asks for
 	$(VENV)/bin/ruff check --fix .

@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -19,11 +20,12 @@ import typer
 import distill
 from distill import plan as planning
 from distill import screen
-from distill.errors import OverwriteError, StaleError, user_faults
+from distill.bar import Bars
+from distill.errors import Exit, OverwriteError, StaleError, printable, user_faults
 from distill.memory import Memory, find_memory, read, residual, store
 from distill.recipe import Recipe, load, recipe_digest
-from distill.records import Header, Plan, digest_file, write_atomic, write_jsonl
-from distill.stage import Run
+from distill.records import Header, Plan, Route, digest_file, read_jsonl, write_atomic, write_jsonl
+from distill.stage import Run, require
 from distill.starter import starter
 
 MOST = 60  # rows of a plan that are printed without --all
@@ -46,6 +48,7 @@ Sets = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the machine form instead of the table.")]
+AskedArm = StrEnum("AskedArm", ["none", "tokens", "weights", "both"])
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -127,9 +130,7 @@ def plan_command(
     """Decide for each unit where it will live, and say why; write what stays in context beside it."""
     said = load(recipe, sets or [])
     memory = _memory(said, recipe, sets)
-    overrides = [planning.Override(item.unit, item.to, item.because) for item in said.route.overrides]
-    plan = planning.route(memory.units, overrides)
-    _store_plan(said, memory, plan)
+    plan, overrides = _plan(said, memory)
     warnings = [
         f"the override {glob} matches no unit" for glob in planning.unmatched(memory.units, overrides)
     ]
@@ -140,6 +141,93 @@ def plan_command(
     else:
         most = len(memory.units) if show_all else MOST
         screen.show_plan(memory.units, plan, warnings, most, _command("run", recipe, sets))
+
+
+@app.command(epilog="distill synth distill.yaml\n\ndistill synth distill.yaml --set synth.per_unit=40")
+@faults
+def synth(recipe: RecipePath, sets: Sets = None) -> None:
+    """Write held-out probes, then let the base model study the memory: questions, answers, targets."""
+    from distill import flow
+
+    said, bars = load(recipe, sets or []), Bars()
+    with bars:
+        manifest = flow.synth(flow.prepare(said, *_planned(said, recipe, sets)), bars)
+    screen.show_synthesis(manifest, str(said.out / "synth" / "dataset"), _command("train", recipe, sets))
+
+
+@app.command(epilog="distill train distill.yaml\n\ndistill train distill.yaml --set train.lr=1e-4")
+@faults
+def train(
+    recipe: RecipePath,
+    sets: Sets = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--restart", help="Go on at the last checkpoint, or begin anew.")
+    ] = True,
+) -> None:
+    """Distil the dataset into a LoRA adapter; a run that was killed goes on where it was."""
+    from distill import flow
+
+    said, bars = load(recipe, sets or []), Bars()
+    if not resume:
+        flow.restart(said)
+    with bars:
+        job = flow.prepare(said, *_planned(said, recipe, sets))
+        flow.synth(job, bars)
+        card = flow.train(job, bars)
+    screen.show_adapter(card.steps, card.losses, str(said.out / "adapter"), _command("check", recipe, sets))
+
+
+@app.command(epilog="distill check distill.yaml\n\ndistill check distill.yaml --set check.pass.margin=0.03")
+@faults
+def check(recipe: RecipePath, sets: Sets = None) -> None:
+    """Judge the adapter against the same memory in context; exit code 3 when it is not as good."""
+    _run(recipe, sets)
+
+
+@app.command(epilog="distill run recipes/quickstart.yaml\n\ndistill run distill.yaml --set base.model=Qwen/Qwen3-4B-Instruct-2507")
+@faults
+def run(recipe: RecipePath, sets: Sets = None) -> None:
+    """Every stage, from memory to verdict; a stage that is up to date is not done again."""
+    _run(recipe, sets)
+
+
+def _run(recipe: Path, sets: list[str] | None) -> None:
+    from distill import flow
+    from distill.report import print_report
+
+    said, bars = load(recipe, sets or []), Bars()
+    with bars:
+        report = flow.whole(flow.prepare(said, *_planned(said, recipe, sets)), bars)
+    print_report(report)
+    screen.show_run(str(said.out / "report.html"), f"distill ask {shlex.quote(str(said.out))} \"a question\" --arm weights")
+    if not report.passed:
+        raise typer.Exit(Exit.BELOW)
+
+
+@app.command(epilog="distill show runs/quickstart --open")
+@faults
+def show(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    open_html: Annotated[bool, typer.Option("--open", help="Open the HTML report in a browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the report of a run."""
+    from distill.report import show as show_report
+
+    show_report(run, open_html=open_html, as_json=as_json)
+
+
+@app.command(epilog='distill ask runs/quickstart "Who owns pale-heron?" --arm weights')
+@faults
+def ask(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    question: Annotated[str, typer.Argument(help="What to ask.")],
+    arm: Annotated[AskedArm, typer.Option(help="Who answers: weights has only the adapter, tokens only the memory.")] = AskedArm.weights,
+) -> None:
+    """Ask one question of one arm by hand."""
+    from distill import flow
+
+    print(printable(flow.ask(run, question, arm.value)))
 
 
 def _command(name: str, recipe: Path, sets: list[str] | None) -> str:
@@ -177,13 +265,29 @@ def _memory(said: Recipe, recipe: Path, sets: list[str] | None) -> Memory:
     return memory
 
 
-def _store_plan(said: Recipe, memory: Memory, plan: Plan) -> None:
-    """Write the residual memory and then the plan, so that a plan that is there is whole."""
-    run = Run(said.out)
-    inputs = {"memory": digest_file(run.units), "route": recipe_digest(said, "route")}
+def _plan(said: Recipe, memory: Memory) -> tuple[Plan, list[planning.Override]]:
+    """The stage `plan`: route the units; store the residual memory first, so that a plan is whole."""
+    run, inputs = Run(said.out), _plan_inputs(said)
+    overrides = [planning.Override(item.unit, item.to, item.because) for item in said.route.overrides]
+    plan = planning.route(memory.units, overrides)
     away = frozenset((*plan.units("weights"), *plan.units("harness")))
     store.save_residual(run.residual, residual(memory, away), inputs)
     write_jsonl(run.plan, Header(kind="plan", inputs=inputs), plan.routes)
+    return plan, overrides
+
+
+def _plan_inputs(said: Recipe) -> dict[str, str]:
+    return {"memory": digest_file(Run(said.out).units), "route": recipe_digest(said, "route")}
+
+
+def _planned(said: Recipe, recipe: Path, sets: list[str] | None) -> tuple[Memory, Plan]:
+    """What later stages begin with: memory and plan, made first where none are. Raises StaleError."""
+    memory, path = _memory(said, recipe, sets), Run(said.out).plan
+    if not path.exists():
+        return memory, _plan(said, memory)[0]
+    again = _command("plan", recipe, sets)
+    require(path, again, _plan_inputs(said))
+    return memory, Plan(routes=tuple(read_jsonl(path, Route, mend=f"run `{again}` again")[1]))
 
 
 if __name__ == "__main__":

@@ -103,6 +103,32 @@ def show_plan(
     _next(next_command)
 
 
+def show_synthesis(manifest: dict[str, Any], folder: str, next_command: str) -> None:
+    """What the self-study kept and dropped, and what to do next."""
+    rows = [(family, str(count)) for family, count in manifest["families"].items()]
+    console().print(table([("family", {}), ("samples", {"justify": "right"})], rows))
+    dropped = ", ".join(f"{count} {reason}" for reason, count in manifest["dropped"].items()) or "none"
+    below = manifest["coverage"]["below"]
+    console().print(Text(f"\n{manifest['asked']:,} questions asked, {manifest['kept']:,} samples kept; dropped: {dropped}"))
+    if below:
+        target = manifest["coverage"]["target"]
+        console().print(Text(f"{_many(len(below), 'unit')} below the target of {target} samples"))
+    console().print(Text(f"dataset: {folder}"))
+    _next(next_command)
+
+
+def show_adapter(steps: int, losses: Sequence[float], folder: str, next_command: str) -> None:
+    """What training did, where the adapter is, and what to do next."""
+    console().print(Text(f"{steps} steps, loss {losses[0]:.3f} to {losses[-1]:.3f} nats a token\nadapter: {folder}"))
+    _next(next_command)
+
+
+def show_run(report: str, next_command: str) -> None:
+    """Where the report is, and what to try."""
+    console().print(Text.assemble(("report: ", "dim"), report), soft_wrap=True)
+    _next(next_command)
+
+
 def tokens_by_place(plan: Plan) -> dict[str, int]:
     """Tokens in context of the units of each place that has some."""
     sums: Counter[str] = Counter()

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from distill import cli
 from distill.cli import app
+from distill.errors import StaleError
 from distill.memory import store
+from distill.recipe import load
 from distill.records import Plan, Route, read_jsonl
 from distill.stage import Run, fresh
 
@@ -253,6 +256,23 @@ def test_a_stage_refuses_what_moved_and_names_the_command(place: Path, spoil, se
     assert (result.stderr, result.exit_code) == (f"{sentence}\n", 1)
     said("read", "r.yaml")
     said("plan", "r.yaml")
+
+
+def test_later_stages_begin_with_a_plan_that_fits(place: Path) -> None:
+    recipe = Path("r.yaml")
+    memory, plan = cli._planned(load(recipe), recipe, None)
+    assert cli._planned(load(recipe), recipe, None) == (memory, plan)
+    sets = ["route.overrides=[{unit: x, to: tokens}]"]
+    with pytest.raises(
+        StaleError, match=r"plan\.jsonl: is stale: route changed; run `distill plan r\.yaml --set"
+    ):
+        cli._planned(load(recipe, sets), recipe, sets)
+    Path("AGENTS.md").write_text("- Other words.\n")
+    said("read", "r.yaml")
+    with pytest.raises(
+        StaleError, match=r"plan\.jsonl: is stale: memory changed; run `distill plan r\.yaml` again"
+    ):
+        cli._planned(load(recipe), recipe, None)
 
 
 def test_ctrl_c_names_the_command_that_resumes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from distill.check.scorers import normal
 SIZE = 5  # words in an n-gram
 MOST = 0.5  # overlap above it is contamination
 SAME, SHOWN, OVERLAP = "is a training question", "is a training cloze", "overlaps with a training question"
-LEAD = re.compile(r"[^:`]{1,40}:\s+(?=\S)")  # the words before the shown words of a cloze: `Complete: …`
+LEAD = re.compile(r"(?i)(?!quote\b)[^:`]{1,40}:\s+(?=\S)")  # before the shown words of a cloze: `Complete: …`
 
 
 class Asked(Protocol):
@@ -61,8 +61,8 @@ class Memory:
         return found if found and f" {' '.join(found)} " in self.joined else None
 
     def own(self, question: str) -> set[tuple[str, ...]]:
-        """The n-grams of a question that it does not quote from the memory."""
-        return ngrams(words(question)) - self.ngrams
+        """The n-grams of a question that it does not quote from the memory; a cloze has none."""
+        return set() if self.shown(question) else ngrams(words(question)) - self.ngrams
 
 
 def _same_cut(one: tuple[str, ...], other: tuple[str, ...]) -> bool:

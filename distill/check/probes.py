@@ -39,7 +39,7 @@ Write = Callable[[list[str], int], list[str]]
 CLOZE_LEAD = CLOZE_PROBE.split("{")[0]
 HIDDEN, SHOWN, LEAST = 6, 12, 2  # words: most hidden, most shown, least shown
 DEV = 4  # one dev probe for so many test probes
-ROUNDS = 3  # times that the model is asked about the same spans
+ROUNDS = 4  # times that the model is asked about the same spans
 CALLS = ("procedure", "constraint")  # kinds of unit that a teacher with tools may answer with a call
 
 
@@ -96,8 +96,7 @@ def write_probes(
     forbidden: Iterable[str] = (),
     cloze_share: float = 0.5,
 ) -> tuple[list[Probe], dict[str, int]]:
-    """Probes for every unit that holds no secret, in the order of the units, and how many were dropped for
-    what.
+    """Probes of every unit without a secret, in the order of the units, and how many were dropped for what.
 
     `write(prompts, seed)` is the base model with the memory in context, sampled: one question a prompt.
     `per_unit` counts test probes; a dev probe comes on top for every four. With fewer than `min_probes` test
@@ -129,13 +128,13 @@ def write_probes(
 
 
 def _cloze_probes(unit: MemoryUnit, memory: str, seed: int) -> list[Probe]:
-    """All clozes of a unit as probes, in an order that depends on the seed."""
+    """Clozes of a unit as probes, chosen by the seed; a third of its cuts is left for training to ask about."""
     probes = [
         make(unit.id, CLOZE_PROBE.format(start=shown), ending, "exact", "cloze")
         for shown, ending in cloze(unit, memory)
     ]
     random.Random(f"{seed} {unit.id}").shuffle(probes)
-    return probes
+    return probes[: len(probes) - len(probes) // 3]
 
 
 def _written(

@@ -88,7 +88,11 @@ def newcombe(one: Values, other: Values, n: float, level: float = LEVEL) -> tupl
     p, q = float(one.mean()), float(other.mean())
     (p_low, p_high), (q_low, q_high) = wilson(p, n, level), wilson(q, n, level)
     both = np.std(one) * np.std(other)
-    phi = float(np.mean((one - p) * (other - q)) / both) if both > 0 else 0.0
+    shared = float(np.mean((one - p) * (other - q)))
+    shared = (
+        max(0.0, shared - 1 / (2 * n)) if shared > 0 else shared
+    )  # the continuity correction of method 10
+    phi = shared / both if both > 0 else 0.0
     low = (p - p_low) ** 2 - 2 * phi * (p - p_low) * (q_high - q) + (q_high - q) ** 2
     high = (p_high - p) ** 2 - 2 * phi * (p_high - p) * (q - q_low) + (q - q_low) ** 2
     return p - q - math.sqrt(max(0.0, low)), p - q + math.sqrt(max(0.0, high))

@@ -84,9 +84,9 @@ def conclude(data: Sample, *, margin: float, min_probes: int, resamples: int, se
     with_it, alone = percent(float(tokens.mean())), percent(float(weights.mean()))
     if gap.low < HEADROOM:
         text = (
-            f"No verdict: the memory in context makes too little difference. Without it {without} of {data.n} probes"
-            f" are answered, with it {with_it}. The difference may be as small as {_points(gap.low)}; retention means something from"
-            f" {_points(HEADROOM)} on."
+            f"No verdict: the memory in context makes too little difference. Without it {without} of {data.n}"
+            f" probes are answered, with it {with_it}. The difference may be as small as {_points(gap.low)};"
+            f" retention means something from {_points(HEADROOM)} on."
         )
         return replace(found, text=text)
     if data.n < min_probes:

@@ -1,0 +1,119 @@
+"""From a recipe to the stages that need a model: what `cli.py` unpacks for `work.py`. The only other place that sees a Recipe.
+
+Not covered: the stages themselves (`work.py`), reading and planning (in `cli.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distill.bar import Bars
+from distill.errors import RecordError
+from distill.memory import Memory, context_text
+from distill.recipe import Recipe, recipe_digest
+from distill.records import Plan, digest_file, write_json
+from distill.report import Report
+from distill.stage import Run
+from distill.synth.generate import Teacher
+from distill.synth.server import ServerTeacher
+from distill.synth.teachers import LocalTeacher, ServedTeacher
+from distill.train.adapter import AdapterCard, load_adapter
+from distill.train.model import Base, load_base
+from distill.work import Work, ask as ask_once, fits, judge_run, make_probes, samples_of, synthesise, train_adapter
+
+__all__ = ["ask", "prepare", "restart", "samples_of", "synth", "train", "whole"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recipe, its warnings, and the work that all stages share."""
+
+    said: Recipe
+    work: Work
+    warnings: tuple[str, ...]
+
+
+def prepare(said: Recipe, memory: Memory, plan: Plan) -> Job:
+    """Loads the base model and puts together what the teacher reads. Raises ModelError when the memory does not fit."""
+    base = load_base(said.base.model, said.base.quantize, said.base.dtype, said.base.device)
+    secret = frozenset(unit.id for unit in memory.units if unit.secret)
+    here = frozenset(plan.units("weights"))
+    run = Run(said.out)
+    inputs = {"memory": digest_file(run.units), "plan": digest_file(run.plan), "base": base.digest, "template": base.template_digest}
+    work = Work(said.out, base, context_text(memory, secret), [u for u in memory.units if u.id in here and not u.secret], inputs,
+                said.synth.batch_size, said.synth.max_new_tokens, said.seed)
+    fits(work)
+    context = {"base": said.base.model_dump(mode="json"), "limit": work.limit, "memory": work.memory, "inputs": inputs}
+    write_json(said.out / "context.json", context)
+    return Job(said, work, memory.warnings)
+
+
+def _probes(job: Job, bars: Bars) -> list[Any]:
+    check = job.said.check
+    return make_probes(job.work, per_unit=check.probes_per_unit, own=check.probes, min_probes=check.min_probes,
+                       temperature=job.said.synth.temperature, tell=bars.tell)
+
+
+def _teacher(job: Job) -> Teacher:
+    synth, work = job.said.synth, job.work
+    if synth.teacher == "local":
+        return LocalTeacher(work.base, work.memory, synth.top_k, work.limit, work.batch_size)
+    server = ServerTeacher(synth.endpoints, synth.model or job.said.base.model)
+    return ServedTeacher(server, work.base, work.memory, synth.top_k, work.limit, work.batch_size)
+
+
+def synth(job: Job, bars: Bars) -> dict[str, Any]:
+    """Probes, then the self-study; the dataset's manifest."""
+    s = job.said.synth
+    return synthesise(job.work, _probes(job, bars), lambda: _teacher(job), settings=recipe_digest(job.said, "synth", "seed"),
+                      per_unit=s.per_unit, families=s.families, replay=s.replay, temperature=s.temperature, tell=bars.tell)
+
+
+def train(job: Job, bars: Bars) -> AdapterCard:
+    """The adapter, loaded into the job's base model."""
+    t = job.said.train
+
+    def progress(step: int, total: int, loss: float, recall: float | None) -> None:
+        last[0] = f"recall {recall:.2f}" if recall is not None else last[0]
+        bars.tell("training", step, total, f"loss {loss:.3f} {last[0]}".strip())
+
+    last = [""]
+    options = {"lr": t.lr, "epochs": t.epochs, "batch_size": t.batch_size, "batch_tokens": t.batch_tokens, "accumulate": t.accumulate,
+               "warmup": t.warmup, "max_steps": t.max_steps, "eval_every": t.eval_every, "patience": t.patience,
+               "checkpoint_every": t.checkpoint_every, "compile_model": t.compile}
+    return train_adapter(job.work, _probes(job, bars), settings=recipe_digest(job.said, "train", "seed"),
+                         lora={"rank": t.rank, "alpha": t.alpha}, options=options, mend="run `distill synth` again",
+                         title=f"Memory adapter: {job.said.out.name}", progress=progress)
+
+
+def whole(job: Job, bars: Bars) -> Report:
+    """Every stage up to the report."""
+    synth(job, bars)
+    train(job, bars)
+    c = job.said.check
+    options = {"margin": c.passing.margin, "min_retention": c.passing.retention, "max_forgetting": c.passing.forgetting,
+               "min_probes": c.min_probes, "resamples": c.bootstrap}
+    return judge_run(job.work, _probes(job, bars), arms=c.arms, options=options, title=job.said.out.name, warnings=job.warnings,
+                     mend="run `distill synth` again", tell=bars.tell)
+
+
+def restart(said: Recipe) -> None:
+    """Forgets the checkpoint and the adapter of a run, so that training begins anew."""
+    for path in (said.out / "train" / "checkpoint.pt", said.out / "adapter" / "card.json"):
+        path.unlink(missing_ok=True)
+
+
+def ask(run: Path, question: str, arm: str) -> str:
+    """One answer of one arm of a finished run. Raises RecordError when the run has no adapter yet."""
+    try:
+        context = json.loads((run / "context.json").read_bytes())
+    except (OSError, ValueError) as fault:
+        raise RecordError("is no run directory of `distill run`", file=run, mend="give the `out` of a recipe") from fault
+    said = context["base"]
+    base: Base = load_base(said["model"], said["quantize"], said["dtype"], said["device"])
+    if arm in ("weights", "both"):
+        load_adapter(base, run / "adapter")
+    return ask_once(base, context["memory"], arm, question, context["limit"])
