@@ -128,7 +128,7 @@ def write_probes(
 
 
 def _cloze_probes(unit: MemoryUnit, memory: str, seed: int) -> list[Probe]:
-    """Clozes of a unit as probes, chosen by the seed; a third of its cuts is left for training to ask about."""
+    """Clozes of a unit as probes, chosen by the seed; a third of its cuts is left for training."""
     probes = [
         make(unit.id, CLOZE_PROBE.format(start=shown), ending, "exact", "cloze")
         for shown, ending in cloze(unit, memory)

@@ -8,6 +8,7 @@ from its last checkpoint. Not covered: a GPU recipe (it runs on one, but the fig
 from __future__ import annotations
 
 import json
+import platform
 import random
 import time
 from collections.abc import Iterator
@@ -129,6 +130,7 @@ def train(out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: f
         model.load_state_dict(saved["model"])
         muon.load_state_dict(saved["muon"])
         adam.load_state_dict(saved["adam"])
+    state |= {"minutes": minutes, "seed": seed}
     r = random.Random(seed * 7919 + state["step"])
     source = batches(tok, r, state["level"], tokens)
     ema, began, shown, kept = state["ema"], time.monotonic() - state["seconds"], 0.0, state["seconds"]
@@ -163,9 +165,9 @@ def train(out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: f
         for i, (_, spans) in enumerate(items):
             for a, b, skill in spans:
                 ema[skill] = 0.997 * ema.get(skill, 0.0) + 0.003 * float(right[i, a - 1:b - 1].all())
-        if ema.get("recall", 0) > 0.86 and ema.get("cloze", 0) > 0.6 and state["level"][0] < 48:
+        if ema.get("recall", 0) > 0.75 and ema.get("cloze", 0) > 0.6 and state["level"][0] < 48:
             state["level"][0] += max(1, state["level"][0] // 5)
-            ema["recall"] = min(ema["recall"], 0.82)
+            ema["recall"] = min(ema["recall"], 0.7)
         if spent > shown:
             shown = spent + 30
             scores = " ".join(f"{k} {v:.2f}" for k, v in sorted(ema.items()))
@@ -178,6 +180,7 @@ def train(out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: f
                        out / "state.tmp")
             (out / "state.tmp").replace(out / "state.pt")
             save(model, tok, out, state)
+    state["seconds"] = time.monotonic() - began
     save(model, tok, out, state)
 
 
@@ -188,7 +191,9 @@ def save(model: Any, tok: Any, out: Path, state: dict[str, Any]) -> None:
     half.generation_config.pad_token_id = tok.convert_tokens_to_ids(PAD)
     half.generation_config.eos_token_id = tok.convert_tokens_to_ids(END)
     half.save_pretrained(out)
-    (out / "training.json").write_text(json.dumps({k: state[k] for k in ("step", "level", "tokens", "seconds", "ema")}, indent=1))
+    facts = {k: state[k] for k in ("step", "level", "tokens", "seconds", "ema", "minutes", "seed")}
+    facts |= {"torch": torch.__version__, "python": platform.python_version()}
+    (out / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
 def main(
@@ -200,13 +205,14 @@ def main(
     lr: Annotated[float, typer.Option(help="Muon's learning rate; AdamW takes 0.15 of it.")] = 0.02,
     resume: Annotated[bool, typer.Option(help="Continue from the last checkpoint in --out.")] = False,
     evaluate: Annotated[bool, typer.Option("--evaluate", help="Print the scores of the weights in --out; train nothing.")] = False,
+    card: Annotated[bool, typer.Option("--card", help="With --evaluate: write the model card beside the weights.")] = False,
     corpus: Annotated[Path | None, typer.Option(help="A folder of real Markdown files for the cloze score.")] = None,
 ) -> None:
     """Train the pocket model, or print its scores."""
     if evaluate:
         from distill.pocket.evaluate import report
 
-        report(out, corpus)
+        report(out, corpus, card)
     else:
         train(out, minutes, seed, tokens, threads, lr, resume)
 

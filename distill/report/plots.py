@@ -118,6 +118,7 @@ def _svg(figure: Figure, label: str) -> str:
         text,
         count=1,
     )
+    text = re.sub(r' id="(?:figure|axes|patch|line2d|text|LineCollection)_\d+"', "", text)
     text = re.sub(r"font: ((?:bold |\d+ )?[\d.]+px) [^;\"]*", r"font: \1 var(--sans)", text)
     for name, colour in COLOURS.items():
         text = text.replace(colour, f"var(--{name})")

@@ -1,7 +1,7 @@
-"""Simulation: do 95% intervals hold the truth about 95% of the time, and does the verdict pass wrongly at most 5%?
+"""Simulation: do 95% intervals hold the truth as often as they say? How often does the verdict pass wrongly?
 
-Units vary (beta-binomial, intra-unit correlation `icc`); the adapter keeps each probe that the memory answers with
-probability `keep`. The small tier finds gross errors; `-m slow` measures.
+Units vary (beta-binomial, intra-unit correlation `icc`); the adapter keeps each probe that the memory answers
+with probability `keep`. The small tier finds gross errors; `-m slow` measures.
 """
 
 import numpy as np

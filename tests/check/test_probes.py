@@ -1,4 +1,4 @@
-"""Probes: references are literal, no training question is a probe, and the same arguments give the same probes."""
+"""Probes: references are literal, no training question is a probe, the same arguments give the same."""
 
 import random
 from pathlib import Path

@@ -112,22 +112,42 @@ def test_what_is_a_reply(serve: Servers, answer: bytes, reply: Reply) -> None:
 )
 def test_what_passes_is_asked_again(serve: Servers, script: list[faults.Step]) -> None:
     server = serve(*script)
-    assert teacher(server.url, timeout=0.4).chat(said("a"), 8) == ["A"]
+    assert teacher(server.url, timeout=1.0).chat(said("a"), 8) == ["A"]
     assert len(server.seen) == len(script)
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_kept_to(serve: Servers, form: str) -> None:
-    wait = "1" if form == "seconds" else email.utils.formatdate(time.time() + 2, usegmt=True)
+    wait = "1" if form == "seconds" else email.utils.formatdate(time.time() + 3, usegmt=True)
     server = serve(error(429, "slow down", Retry_After=wait), echo)
     assert teacher(server.url).chat(said("a"), 8) == ["A"]
-    assert 0.9 <= server.seen[1].at - server.seen[0].at <= 3
+    assert server.seen[1].at - server.seen[0].at >= 0.9
 
 
 def test_a_rate_limit_slows_a_run_down_and_does_not_end_it(serve: Servers) -> None:
     """More limits than retries, with answers between them."""
     server = serve(*[error(429, "slow down"), echo] * 8, echo)
     assert len(teacher(server.url, retries=2, concurrency=1).chat(said(*"abcdefgh"), 8)) == 8
+
+
+def test_one_conversation_may_be_limited_more_often_than_it_may_fail(serve: Servers) -> None:
+    refused = iter(range(6))
+
+    def step(handler: faults.Handler) -> None:
+        unlucky = handler.body["messages"][-1]["content"] == "a"
+        (error(429, "slow down") if unlucky and next(refused, None) is not None else echo)(handler)
+
+    texts = ["a", *(f"t{number}" for number in range(40))]
+    assert len(teacher(serve(step).url, retries=3, concurrency=2).chat(said(*texts), 8)) == 41
+
+
+def test_a_burst_of_failures_counts_once(serve: Servers) -> None:
+    def step(handler: faults.Handler) -> None:
+        time.sleep(0.2)  # all are in flight when the first one fails
+        error(429, "slow down")(handler)
+
+    server = serve(*[step] * 8, echo)
+    assert len(teacher(server.url, retries=2, concurrency=8).chat(said(*"abcdefgh"), 8)) == 8
 
 
 def test_endpoints_are_used_in_turn(serve: Servers) -> None:
@@ -146,7 +166,7 @@ def test_an_endpoint_that_dies_in_mid_run_is_dropped_and_nothing_is_lost(serve: 
 
 
 def test_a_hanging_endpoint_does_not_stop_the_other(serve: Servers) -> None:
-    asked = teacher(serve().url, serve(hang).url, timeout=0.2)
+    asked = teacher(serve().url, serve(hang).url, timeout=1.0)
     assert len(asked.chat(said(*"abcdefghijkl"), 8)) == 12
 
 
