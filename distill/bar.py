@@ -1,4 +1,5 @@
-"""Progress on stderr: one bar per piece of long work, with an estimate; plain lines where there is no terminal."""
+"""Progress on stderr: one bar per piece of long work, with an estimate; plain lines where there is no
+terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +7,14 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 class Bars:
@@ -15,8 +23,15 @@ class Bars:
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
-            TextColumn("{task.description:<28}"), BarColumn(bar_width=28), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("[dim]left[/]"), TimeRemainingColumn(), console=self._console, disable=not self._console.is_terminal)
+            TextColumn("{task.description:<28}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]left[/]"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
         self._tasks: dict[str, tuple[int, float]] = {}
         self._said: set[str] = set()
 
@@ -24,7 +39,9 @@ class Bars:
         self._progress.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._progress.__exit__(kind, value, trace)
 
     def tell(self, words: str, done: int, total: int, note: str = "") -> None:
@@ -36,4 +53,6 @@ class Bars:
         if done >= total and words not in self._said:
             self._said.add(words)
             if not self._console.is_terminal:
-                self._console.print(f"{words} {note}".strip() + f": {total} in {time.monotonic() - began:.0f} s", markup=False)
+                self._console.print(
+                    f"{words} {note}".strip() + f": {total} in {time.monotonic() - began:.0f} s", markup=False
+                )

@@ -184,7 +184,10 @@ def check(recipe: RecipePath, sets: Sets = None) -> None:
     _run(recipe, sets)
 
 
-@app.command(epilog="distill run recipes/quickstart.yaml\n\ndistill run distill.yaml --set base.model=Qwen/Qwen3-4B-Instruct-2507")
+@app.command(
+    epilog="distill run recipes/quickstart.yaml\n\n"
+    "distill run distill.yaml --set base.model=Qwen/Qwen3-4B-Instruct-2507"
+)
 @faults
 def run(recipe: RecipePath, sets: Sets = None) -> None:
     """Every stage, from memory to verdict; a stage that is up to date is not done again."""
@@ -199,7 +202,9 @@ def _run(recipe: Path, sets: list[str] | None) -> None:
     with bars:
         report = flow.whole(flow.prepare(said, *_planned(said, recipe, sets)), bars)
     print_report(report)
-    screen.show_run(str(said.out / "report.html"), f"distill ask {shlex.quote(str(said.out))} \"a question\" --arm weights")
+    screen.show_run(
+        str(said.out / "report.html"), f'distill ask {shlex.quote(str(said.out))} "a question" --arm weights'
+    )
     if not report.passed:
         raise typer.Exit(Exit.BELOW)
 
@@ -222,7 +227,9 @@ def show(
 def ask(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
     question: Annotated[str, typer.Argument(help="What to ask.")],
-    arm: Annotated[AskedArm, typer.Option(help="Who answers: weights has only the adapter, tokens only the memory.")] = AskedArm.weights,
+    arm: Annotated[
+        AskedArm, typer.Option(help="Who answers: weights has only the adapter, tokens only the memory.")
+    ] = AskedArm.weights,
 ) -> None:
     """Ask one question of one arm by hand."""
     from distill import flow

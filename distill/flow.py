@@ -1,4 +1,5 @@
-"""From a recipe to the stages that need a model: what `cli.py` unpacks for `work.py`. The only other place that sees a Recipe.
+"""From a recipe to the stages that need a model: what `cli.py` unpacks for `work.py`. The only other place
+that sees a Recipe.
 
 Not covered: the stages themselves (`work.py`), reading and planning (in `cli.py`).
 """
@@ -22,7 +23,18 @@ from distill.synth.server import ServerTeacher
 from distill.synth.teachers import LocalTeacher, ServedTeacher
 from distill.train.adapter import AdapterCard, load_adapter
 from distill.train.model import Base, load_base
-from distill.work import Work, ask as ask_once, fits, judge_run, make_probes, samples_of, synthesise, train_adapter
+from distill.work import (
+    Work,
+    fits,
+    judge_run,
+    make_probes,
+    samples_of,
+    synthesise,
+    train_adapter,
+)
+from distill.work import (
+    ask as ask_once,
+)
 
 __all__ = ["ask", "prepare", "restart", "samples_of", "synth", "train", "whole"]
 
@@ -37,24 +49,49 @@ class Job:
 
 
 def prepare(said: Recipe, memory: Memory, plan: Plan) -> Job:
-    """Loads the base model and puts together what the teacher reads. Raises ModelError when the memory does not fit."""
+    """Loads the base model and puts together what the teacher reads. Raises ModelError when the memory does
+    not fit."""
     base = load_base(said.base.model, said.base.quantize, said.base.dtype, said.base.device)
     secret = frozenset(unit.id for unit in memory.units if unit.secret)
     here = frozenset(plan.units("weights"))
     run = Run(said.out)
-    inputs = {"memory": digest_file(run.units), "plan": digest_file(run.plan), "base": base.digest, "template": base.template_digest}
-    work = Work(said.out, base, context_text(memory, secret), [u for u in memory.units if u.id in here and not u.secret], inputs,
-                said.synth.batch_size, said.synth.max_new_tokens, said.seed)
+    inputs = {
+        "memory": digest_file(run.units),
+        "plan": digest_file(run.plan),
+        "base": base.digest,
+        "template": base.template_digest,
+    }
+    work = Work(
+        said.out,
+        base,
+        context_text(memory, secret),
+        [u for u in memory.units if u.id in here and not u.secret],
+        inputs,
+        said.synth.batch_size,
+        said.synth.max_new_tokens,
+        said.seed,
+    )
     fits(work)
-    context = {"base": said.base.model_dump(mode="json"), "limit": work.limit, "memory": work.memory, "inputs": inputs}
+    context = {
+        "base": said.base.model_dump(mode="json"),
+        "limit": work.limit,
+        "memory": work.memory,
+        "inputs": inputs,
+    }
     write_json(said.out / "context.json", context)
     return Job(said, work, memory.warnings)
 
 
 def _probes(job: Job, bars: Bars) -> list[Any]:
     check = job.said.check
-    return make_probes(job.work, per_unit=check.probes_per_unit, own=check.probes, min_probes=check.min_probes,
-                       temperature=job.said.synth.temperature, tell=bars.tell)
+    return make_probes(
+        job.work,
+        per_unit=check.probes_per_unit,
+        own=check.probes,
+        min_probes=check.min_probes,
+        temperature=job.said.synth.temperature,
+        tell=bars.tell,
+    )
 
 
 def _teacher(job: Job) -> Teacher:
@@ -68,8 +105,17 @@ def _teacher(job: Job) -> Teacher:
 def synth(job: Job, bars: Bars) -> dict[str, Any]:
     """Probes, then the self-study; the dataset's manifest."""
     s = job.said.synth
-    return synthesise(job.work, _probes(job, bars), lambda: _teacher(job), settings=recipe_digest(job.said, "synth", "seed"),
-                      per_unit=s.per_unit, families=s.families, replay=s.replay, temperature=s.temperature, tell=bars.tell)
+    return synthesise(
+        job.work,
+        _probes(job, bars),
+        lambda: _teacher(job),
+        settings=recipe_digest(job.said, "synth", "seed"),
+        per_unit=s.per_unit,
+        families=s.families,
+        replay=s.replay,
+        temperature=s.temperature,
+        tell=bars.tell,
+    )
 
 
 def train(job: Job, bars: Bars) -> AdapterCard:
@@ -81,12 +127,29 @@ def train(job: Job, bars: Bars) -> AdapterCard:
         bars.tell("training", step, total, f"loss {loss:.3f} {last[0]}".strip())
 
     last = [""]
-    options = {"lr": t.lr, "epochs": t.epochs, "batch_size": t.batch_size, "batch_tokens": t.batch_tokens, "accumulate": t.accumulate,
-               "warmup": t.warmup, "max_steps": t.max_steps, "eval_every": t.eval_every, "patience": t.patience,
-               "checkpoint_every": t.checkpoint_every, "compile_model": t.compile}
-    return train_adapter(job.work, _probes(job, bars), settings=recipe_digest(job.said, "train", "seed"),
-                         lora={"rank": t.rank, "alpha": t.alpha}, options=options, mend="run `distill synth` again",
-                         title=f"Memory adapter: {job.said.out.name}", progress=progress)
+    options = {
+        "lr": t.lr,
+        "epochs": t.epochs,
+        "batch_size": t.batch_size,
+        "batch_tokens": t.batch_tokens,
+        "accumulate": t.accumulate,
+        "warmup": t.warmup,
+        "max_steps": t.max_steps,
+        "eval_every": t.eval_every,
+        "patience": t.patience,
+        "checkpoint_every": t.checkpoint_every,
+        "compile_model": t.compile,
+    }
+    return train_adapter(
+        job.work,
+        _probes(job, bars),
+        settings=recipe_digest(job.said, "train", "seed"),
+        lora={"rank": t.rank, "alpha": t.alpha},
+        options=options,
+        mend="run `distill synth` again",
+        title=f"Memory adapter: {job.said.out.name}",
+        progress=progress,
+    )
 
 
 def whole(job: Job, bars: Bars) -> Report:
@@ -94,10 +157,23 @@ def whole(job: Job, bars: Bars) -> Report:
     synth(job, bars)
     train(job, bars)
     c = job.said.check
-    options = {"margin": c.passing.margin, "min_retention": c.passing.retention, "max_forgetting": c.passing.forgetting,
-               "min_probes": c.min_probes, "resamples": c.bootstrap}
-    return judge_run(job.work, _probes(job, bars), arms=c.arms, options=options, title=job.said.out.name, warnings=job.warnings,
-                     mend="run `distill synth` again", tell=bars.tell)
+    options = {
+        "margin": c.passing.margin,
+        "min_retention": c.passing.retention,
+        "max_forgetting": c.passing.forgetting,
+        "min_probes": c.min_probes,
+        "resamples": c.bootstrap,
+    }
+    return judge_run(
+        job.work,
+        _probes(job, bars),
+        arms=c.arms,
+        options=options,
+        title=job.said.out.name,
+        warnings=job.warnings,
+        mend="run `distill synth` again",
+        tell=bars.tell,
+    )
 
 
 def restart(said: Recipe) -> None:
@@ -111,7 +187,9 @@ def ask(run: Path, question: str, arm: str) -> str:
     try:
         context = json.loads((run / "context.json").read_bytes())
     except (OSError, ValueError) as fault:
-        raise RecordError("is no run directory of `distill run`", file=run, mend="give the `out` of a recipe") from fault
+        raise RecordError(
+            "is no run directory of `distill run`", file=run, mend="give the `out` of a recipe"
+        ) from fault
     said = context["base"]
     base: Base = load_base(said["model"], said["quantize"], said["dtype"], said["device"])
     if arm in ("weights", "both"):

@@ -109,7 +109,11 @@ def show_synthesis(manifest: dict[str, Any], folder: str, next_command: str) -> 
     console().print(table([("family", {}), ("samples", {"justify": "right"})], rows))
     dropped = ", ".join(f"{count} {reason}" for reason, count in manifest["dropped"].items()) or "none"
     below = manifest["coverage"]["below"]
-    console().print(Text(f"\n{manifest['asked']:,} questions asked, {manifest['kept']:,} samples kept; dropped: {dropped}"))
+    console().print(
+        Text(
+            f"\n{manifest['asked']:,} questions asked, {manifest['kept']:,} samples kept; dropped: {dropped}"
+        )
+    )
     if below:
         target = manifest["coverage"]["target"]
         console().print(Text(f"{_many(len(below), 'unit')} below the target of {target} samples"))
@@ -119,7 +123,9 @@ def show_synthesis(manifest: dict[str, Any], folder: str, next_command: str) -> 
 
 def show_adapter(steps: int, losses: Sequence[float], folder: str, next_command: str) -> None:
     """What training did, where the adapter is, and what to do next."""
-    console().print(Text(f"{steps} steps, loss {losses[0]:.3f} to {losses[-1]:.3f} nats a token\nadapter: {folder}"))
+    console().print(
+        Text(f"{steps} steps, loss {losses[0]:.3f} to {losses[-1]:.3f} nats a token\nadapter: {folder}")
+    )
     _next(next_command)
 
 

@@ -1,6 +1,7 @@
 """The stages that need a model, as functions from files of a run directory to files of a run directory.
 
-Each asks first whether its output is there and made from the same inputs; then there is nothing to do. Takes plain values:
+Each asks first whether its output is there and made from the same inputs; then there is nothing to do.
+Takes plain values:
 the recipe stays in `cli.py`. Not covered: reading and planning (`memory/`, `plan.py`).
 """
 
@@ -38,7 +39,8 @@ ROOM = 256  # tokens kept free for a question beside the memory
 
 @dataclass(frozen=True)
 class Work:
-    """What every stage works on: where, with which base, on which memory. `memory` is the teacher's context."""
+    """What every stage works on: where, with which base, on which memory. `memory` is the teacher's
+    context."""
 
     out: Path
     base: Base
@@ -61,8 +63,15 @@ class Work:
     def adapter(self) -> Path:
         return self.out / "adapter"
 
-    def answers(self, reader: Reader, questions: Sequence[str], temperature: float = 0.0, seed: int = 0, tell: Tell | None = None,
-                words: str = "") -> list[str]:
+    def answers(
+        self,
+        reader: Reader,
+        questions: Sequence[str],
+        temperature: float = 0.0,
+        seed: int = 0,
+        tell: Tell | None = None,
+        words: str = "",
+    ) -> list[str]:
         done = 0
 
         def on_done(n: int) -> None:
@@ -71,28 +80,44 @@ class Work:
             if tell:
                 tell(words, done, len(questions))
 
-        made = reader.answer(questions, self.limit, temperature, seed, batch_size=self.batch_size, on_done=on_done)
+        made = reader.answer(
+            questions, self.limit, temperature, seed, batch_size=self.batch_size, on_done=on_done
+        )
         return [a.text if a.ended or temperature == 0 else "" for a in made]
 
 
 def fits(work: Work) -> int:
-    """Tokens of the memory in context. Raises ModelError when it does not fit, or when no unit is left to distil."""
+    """Tokens of the memory in context. Raises ModelError when it does not fit, or when no unit is left to
+    distil."""
     if not work.units:
         raise ModelError("no unit of this memory goes to weights", mend="see `distill plan` for the reasons")
     return check_context(work.base, work.memory, ROOM + work.limit)
 
 
-def make_probes(work: Work, *, per_unit: int, own: Path | None, min_probes: int, temperature: float, tell: Tell) -> list[Probe]:
-    """Held-out questions of every unit, and the user's own. They are written before synthesis, which never sees them."""
-    said = {"per_unit": per_unit, "min": min_probes, "seed": work.seed, "own": digest_file(own) if own else "", "t": temperature}
+def make_probes(
+    work: Work, *, per_unit: int, own: Path | None, min_probes: int, temperature: float, tell: Tell
+) -> list[Probe]:
+    """Held-out questions of every unit, and the user's own. They are written before synthesis, which never
+    sees them."""
+    said = {
+        "per_unit": per_unit,
+        "min": min_probes,
+        "seed": work.seed,
+        "own": digest_file(own) if own else "",
+        "t": temperature,
+    }
     inputs = {**work.inputs, "probes": digest_of(said)}
     if fresh(work.probes, inputs):
         return read_jsonl(work.probes, Probe, mend=f"delete {work.probes} and run again")[1]
     reader = Reader(work.base, work.memory)
     probes, dropped = write_probes(
-        work.units, work.memory,
+        work.units,
+        work.memory,
         lambda prompts, seed: work.answers(reader, prompts, temperature, seed, tell, "writing probes"),
-        per_unit=per_unit, seed=work.seed, min_probes=min_probes)
+        per_unit=per_unit,
+        seed=work.seed,
+        min_probes=min_probes,
+    )
     notes: list[str] = []
     if own:
         mine, notes = load_probes(own, work.memory)
@@ -102,8 +127,18 @@ def make_probes(work: Work, *, per_unit: int, own: Path | None, min_probes: int,
     return probes
 
 
-def synthesise(work: Work, probes: Sequence[Probe], teacher: Callable[[], Teacher], *, settings: str, per_unit: int,
-               families: Sequence[str], replay: float, temperature: float, tell: Tell) -> dict[str, Any]:
+def synthesise(
+    work: Work,
+    probes: Sequence[Probe],
+    teacher: Callable[[], Teacher],
+    *,
+    settings: str,
+    per_unit: int,
+    families: Sequence[str],
+    replay: float,
+    temperature: float,
+    tell: Tell,
+) -> dict[str, Any]:
     """The dataset of the self-study; its manifest."""
     inputs = {**work.inputs, "probes": digest_file(work.probes), "synth": settings}
     inputs["self-study"] = digest_of(inputs)
@@ -111,48 +146,104 @@ def synthesise(work: Work, probes: Sequence[Probe], teacher: Callable[[], Teache
         return json.loads((work.dataset / MANIFEST).read_bytes())
     held = Held(probes, work.memory)
     statements = {u.id: u.statement for u in work.units}
-    return self_study(statements, work.memory, teacher(), work.dataset.parent, inputs, per_unit=per_unit, families=families,
-                      replay=replay, temperature=temperature, seed=work.seed, collides=held.collides, progress=tell)
+    return self_study(
+        statements,
+        work.memory,
+        teacher(),
+        work.dataset.parent,
+        inputs,
+        per_unit=per_unit,
+        families=families,
+        replay=replay,
+        temperature=temperature,
+        seed=work.seed,
+        collides=held.collides,
+        progress=tell,
+    )
 
 
 def samples_of(work: Work, mend: str) -> tuple[list[Sample], list[str]]:
-    """The dataset as training sequences: the student's prompt (no memory) and the teacher's ids and targets."""
+    """The dataset as training sequences: the student's prompt (no memory) and the teacher's ids and
+    targets."""
     conversations, targets, _ = read_dataset(work.dataset, mend)
     offsets = targets["offsets"].tolist()
     out = []
     for c, a, b in zip(conversations, offsets, offsets[1:], strict=False):
-        out.append(Sample(prompt_ids(work.base, c.question, None), targets["ids"][a:b].tolist(), targets["top_ids"][a:b],
-                          targets["top_logp"][a:b], targets["tail"][a:b]))
+        out.append(
+            Sample(
+                prompt_ids(work.base, c.question, None),
+                targets["ids"][a:b].tolist(),
+                targets["top_ids"][a:b],
+                targets["top_logp"][a:b],
+                targets["tail"][a:b],
+            )
+        )
     return out, [c.question for c in conversations]
 
 
-def train_adapter(work: Work, probes: Sequence[Probe], *, settings: str, lora: dict[str, int], options: Mapping[str, Any],
-                  mend: str, title: str, progress: Callable[[int, int, float, float | None], None]) -> AdapterCard:
+def train_adapter(
+    work: Work,
+    probes: Sequence[Probe],
+    *,
+    settings: str,
+    lora: dict[str, int],
+    options: Mapping[str, Any],
+    mend: str,
+    title: str,
+    progress: Callable[[int, int, float, float | None], None],
+) -> AdapterCard:
     """The adapter directory. Early stopping looks at the dev probes, the test probes stay closed."""
-    inputs = {**work.inputs, "dataset": digest_file(work.dataset / MANIFEST), "probes": digest_file(work.probes), "train": settings}
+    inputs = {
+        **work.inputs,
+        "dataset": digest_file(work.dataset / MANIFEST),
+        "probes": digest_file(work.probes),
+        "train": settings,
+    }
     card_path = work.adapter / "card.json"
     if fresh(card_path, inputs):
         load_adapter(work.base, work.adapter)
         return AdapterCard(**json.loads(card_path.read_bytes()))
     samples, _ = samples_of(work, mend)
     if not samples:
-        raise ModelError("the self-study kept no sample", mend="see synth/dataset/manifest.json for what dropped them")
+        raise ModelError(
+            "the self-study kept no sample", mend="see synth/dataset/manifest.json for what dropped them"
+        )
     add_lora(work.base, lora["rank"], lora["alpha"], work.seed)
     dev = [p for p in probes if p.split == "dev"]
     student = Reader(work.base, None, adapter=True)
 
     def look() -> float:
         answers = work.answers(student, [p.question for p in dev])
-        return sum(score(p.scorer, p.reference, a, p.choices) for p, a in zip(dev, answers, strict=True)) / len(dev)
+        return sum(
+            score(p.scorer, p.reference, a, p.choices) for p, a in zip(dev, answers, strict=True)
+        ) / len(dev)
 
-    state, best = train(work.base, samples, work.out / "train", digest_of(inputs), seed=work.seed, look=look if dev else None,
-                        progress=progress, **options)
+    state, best = train(
+        work.base,
+        samples,
+        work.out / "train",
+        digest_of(inputs),
+        seed=work.seed,
+        look=look if dev else None,
+        progress=progress,
+        **options,
+    )
     card = AdapterCard(
-        base=work.base.name, base_digest=work.base.digest, template_digest=work.base.template_digest, method="off_policy",
-        lora={"r": lora["rank"], "alpha": lora["alpha"], "targets": "all-linear"}, units=tuple(u.id for u in work.units),
-        inputs=inputs, steps=state.best_step or state.step, losses=(state.losses[0], state.losses[-1]))
+        base=work.base.name,
+        base_digest=work.base.digest,
+        template_digest=work.base.template_digest,
+        method="off_policy",
+        lora={"r": lora["rank"], "alpha": lora["alpha"], "targets": "all-linear"},
+        units=tuple(u.id for u in work.units),
+        inputs=inputs,
+        steps=state.best_step or state.step,
+        losses=(state.losses[0], state.losses[-1]),
+    )
     save_adapter(work.base, best, work.adapter, card, title)
-    write_json(work.out / "train" / "curve.json", {"losses": state.losses, "looks": state.looks, "best_step": state.best_step})
+    write_json(
+        work.out / "train" / "curve.json",
+        {"losses": state.losses, "looks": state.looks, "best_step": state.best_step},
+    )
     work.base.model = work.base.model.unload()
     load_adapter(work.base, work.adapter)
     return card
@@ -160,45 +251,87 @@ def train_adapter(work: Work, probes: Sequence[Probe], *, settings: str, lora: d
 
 def readers(work: Work) -> dict[str, Reader]:
     """Who answers in each arm. The adapter must be loaded."""
-    return {"none": Reader(work.base, None), "tokens": Reader(work.base, work.memory),
-            "weights": Reader(work.base, None, adapter=True), "both": Reader(work.base, work.memory, adapter=True)}
+    return {
+        "none": Reader(work.base, None),
+        "tokens": Reader(work.base, work.memory),
+        "weights": Reader(work.base, None, adapter=True),
+        "both": Reader(work.base, work.memory, adapter=True),
+    }
 
 
-def judge_run(work: Work, probes: Sequence[Probe], *, arms: Sequence[str], options: Mapping[str, Any], title: str, warnings: Sequence[str],
-              mend: str, tell: Tell) -> Report:
+def judge_run(
+    work: Work,
+    probes: Sequence[Probe],
+    *,
+    arms: Sequence[str],
+    options: Mapping[str, Any],
+    title: str,
+    warnings: Sequence[str],
+    mend: str,
+    tell: Tell,
+) -> Report:
     """All arms on the test probes, the forgetting check, and the report in three forms."""
     _, asked = samples_of(work, mend)
     found = contaminated(probes, asked, work.memory)
     test = [p for p in probes if p.split == "test" and p.id not in found]
-    inputs = {**work.inputs, "probes": digest_file(work.probes), "adapter": digest_file(work.adapter / "adapter_model.safetensors"),
-              "dataset": digest_file(work.dataset / MANIFEST)}
+    inputs = {
+        **work.inputs,
+        "probes": digest_file(work.probes),
+        "adapter": digest_file(work.adapter / "adapter_model.safetensors"),
+        "dataset": digest_file(work.dataset / MANIFEST),
+    }
     known, notes = measurable(arms)
     by_arm = readers(work)
-    scores = run_arms(work.out / "scores.jsonl", test, known, lambda arm, qs: work.answers(by_arm[arm], qs), inputs=inputs,
-                      batch=max(work.batch_size, 64), on_done=lambda arm, done, total: tell(f"arm {arm}", done, total))
+    scores = run_arms(
+        work.out / "scores.jsonl",
+        test,
+        known,
+        lambda arm, qs: work.answers(by_arm[arm], qs),
+        inputs=inputs,
+        batch=max(work.batch_size, 64),
+        on_done=lambda arm, done, total: tell(f"arm {arm}", done, total),
+    )
     manifest = json.loads((work.dataset / MANIFEST).read_bytes())
     curve = json.loads((work.out / "train" / "curve.json").read_bytes())
     extra = json.loads((work.out / "probes.notes.json").read_bytes())
     covered = manifest["coverage"]
     synthesis = {
-        "teacher": manifest["teacher"], "questions asked": manifest["asked"], "samples kept": manifest["kept"],
-        "families": manifest["families"], "dropped": manifest["dropped"],
-        "units below target": f"{len(covered['below'])} of {len(covered['samples'])} (target {covered['target']} samples)",
+        "teacher": manifest["teacher"],
+        "questions asked": manifest["asked"],
+        "samples kept": manifest["kept"],
+        "families": manifest["families"],
+        "dropped": manifest["dropped"],
+        "units below target": f"{len(covered['below'])} of {len(covered['samples'])} "
+        f"(target {covered['target']} samples)",
         "probes dropped": {**extra["dropped"], **({"in the training set": len(found)} if found else {})},
     }
     training = {
-        "steps": len(curve["losses"]), "kept step": curve["best_step"] or len(curve["losses"]),
-        "first loss (nats a token)": round(curve["losses"][0], 4), "last loss": round(curve["losses"][-1], 4),
+        "steps": len(curve["losses"]),
+        "kept step": curve["best_step"] or len(curve["losses"]),
+        "first loss (nats a token)": round(curve["losses"][0], 4),
+        "last loss": round(curve["losses"][-1], 4),
         "dev recall": round(max((r for _, r in curve["looks"]), default=0.0), 3),
     }
-    report = judge(scores, test, work.units, title=title, seed=work.seed, inputs=inputs, synthesis=synthesis, training=training,
-                   forgetting=_forgetting(work, asked, by_arm, inputs, tell),
-                   warnings=[*warnings, *notes, *extra["warnings"]], **options)
+    report = judge(
+        scores,
+        test,
+        work.units,
+        title=title,
+        seed=work.seed,
+        inputs=inputs,
+        synthesis=synthesis,
+        training=training,
+        forgetting=_forgetting(work, asked, by_arm, inputs, tell),
+        warnings=[*warnings, *notes, *extra["warnings"]],
+        **options,
+    )
     write_report(report, work.out)
     return report
 
 
-def _forgetting(work: Work, asked: Sequence[str], by_arm: Mapping[str, Reader], inputs: Mapping[str, str], tell: Tell) -> Forgetting:
+def _forgetting(
+    work: Work, asked: Sequence[str], by_arm: Mapping[str, Reader], inputs: Mapping[str, str], tell: Tell
+) -> Forgetting:
     """What the adapter changes outside the memory, on prompts that training did not have."""
     path = work.out / "forgetting.json"
     if fresh(path, dict(inputs)):
@@ -208,15 +341,29 @@ def _forgetting(work: Work, asked: Sequence[str], by_arm: Mapping[str, Reader], 
     def new(questions: Sequence[str]) -> list[str]:
         return [q for q in dict.fromkeys(questions) if q and "\n" not in q and normal(q) not in known]
 
-    prompts = new(work.answers(by_arm["none"], [FAMILIES["replay"]] * (2 * GENERIC), 1.0, work.seed + 77, tell, "generic prompts"))[:GENERIC]
+    prompts = new(
+        work.answers(
+            by_arm["none"], [FAMILIES["replay"]] * (2 * GENERIC), 1.0, work.seed + 77, tell, "generic prompts"
+        )
+    )[:GENERIC]
     lines = [work.units[i * 7919 % len(work.units)].statement for i in range(2 * GENERIC)]
-    strangers = new(work.answers(by_arm["tokens"], [FAMILIES["abstain"].format(line=x) for x in lines], 1.0, work.seed + 78, tell,
-                                 "questions the memory does not answer"))
+    strangers = new(
+        work.answers(
+            by_arm["tokens"],
+            [FAMILIES["abstain"].format(line=x) for x in lines],
+            1.0,
+            work.seed + 78,
+            tell,
+            "questions the memory does not answer",
+        )
+    )
     said = work.answers(by_arm["tokens"], strangers)
     strangers = [q for q, a in zip(strangers, said, strict=True) if abstains(a)][:GENERIC]
     base = work.answers(by_arm["none"], [*prompts, *strangers])
     pairs = list(zip([*prompts, *strangers], base, strict=True))
-    result = forgetting(pairs[:len(prompts)], pairs[len(prompts):], lambda qs: work.answers(by_arm["weights"], qs))
+    result = forgetting(
+        pairs[: len(prompts)], pairs[len(prompts) :], lambda qs: work.answers(by_arm["weights"], qs)
+    )
     write_json(path, {"inputs": dict(inputs), "forgetting": result.model_dump(mode="json")})
     return result
 
@@ -225,4 +372,3 @@ def ask(base: Base, memory: str, arm: str, question: str, limit: int) -> str:
     """One answer of one arm. The adapter must be loaded for `weights` and `both`."""
     reader = Reader(base, memory if arm in ("tokens", "both") else None, adapter=arm in ("weights", "both"))
     return reader.answer([question], limit)[0].text
-

@@ -81,7 +81,7 @@ def test_the_compiler_imports_the_floor_and_nothing_else_of_distill(name: str) -
 
 @pytest.mark.parametrize("name", list(modules("distill")))
 def test_only_the_command_line_knows_the_compiler_and_the_recipe(name: str) -> None:
-    if name not in ("distill.cli", "distill.starter", "distill.recipe"):
+    if name not in ("distill.cli", "distill.flow", "distill.starter", "distill.recipe"):
         assert not {
             module for module in imports(name) if module.startswith(("harness_compile", "distill.recipe"))
         }

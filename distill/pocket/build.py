@@ -1,6 +1,8 @@
-"""Trains the pocket model: `python -m distill.pocket.build`, or `--evaluate` to print the scores of the one shipped.
+"""Trains the pocket model: `python -m distill.pocket.build`, or `--evaluate` to print the scores of the one
+shipped.
 
-A small Qwen3 learns to read a memory. The curriculum grows memories from 2 to 48 units as accuracy allows; Muon moves the
+A small Qwen3 learns to read a memory. The curriculum grows memories from 2 to 48 units as accuracy allows;
+Muon moves the
 matrices and AdamW the rest (Jordan 2024); the loss is on answers only. An interrupted run continues
 from its last checkpoint. Not covered: a GPU recipe (it runs on one, but the figures are from two CPU cores).
 """
@@ -26,31 +28,51 @@ from distill.pocket.tokenizer import ASSISTANT, END, PAD, SYSTEM, USER, train_to
 from distill.synth.families import MEMORY
 
 WEIGHTS = Path(__file__).parent / "weights"
-SHAPE = dict(hidden_size=160, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4, head_dim=64, intermediate_size=480)
+SHAPE = dict(
+    hidden_size=160,
+    num_hidden_layers=4,
+    num_attention_heads=4,
+    num_key_value_heads=4,
+    head_dim=64,
+    intermediate_size=480,
+)
 
 
 def new_model(vocab: int, seed: int = 0) -> Any:
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     torch.manual_seed(seed)
-    model = Qwen3ForCausalLM(Qwen3Config(
-        vocab_size=vocab, max_position_embeddings=4096, tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 1e6},
-        pad_token_id=0, eos_token_id=4, bos_token_id=None, **SHAPE))
+    model = Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=vocab,
+            max_position_embeddings=4096,
+            tie_word_embeddings=True,
+            rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+            pad_token_id=0,
+            eos_token_id=4,
+            bos_token_id=None,
+            **SHAPE,
+        )
+    )
     seed_copying(model, seed)
     return model
 
 
-def episode(r: random.Random, level: int) -> tuple[str, list[W.Turn]]:
-    """One memory of at most `level` units and the turns about it."""
+def episode(r: random.Random, level: int, matching: bool = False) -> tuple[str, list[W.Turn]]:
+    """One memory of at most `level` units and the turns about it; `matching` while telling entities apart
+    is being learned."""
     kind = r.random()
     if kind < 0.07:
         return "", W.turns_without_memory(r, r.randint(3, 12))
     n = r.randint(2, level)
     turns = 8 + n // 3
+    if matching and kind < 0.8:  # many entities, one or two relations: the value's type gives nothing away
+        memory = W.render(r, W.fact_lines(r, n, False, "relation"))
+        return memory.text, W.recalls(r, memory, turns)
     if kind < 0.25:
         memory = W.section(r, min(r.randint(8, 12 + 7 * level), 330))
     elif kind < 0.55:
-        memory = W.world(r, n, prose=0.0, focus=r.choice(("relation", "entity")))
+        memory = W.world(r, n, prose=0.0, focus=r.choice(("relation", "relation", "entity")))
     else:
         memory = W.world(r, n, prose=r.choice((0.0, 0.1, 0.3)))
     return memory.text, W.turns(r, memory, turns)
@@ -73,10 +95,16 @@ def encode(tok: Any, memory: str, turns: list[W.Turn]) -> tuple[list[int], list[
     return ids, spans
 
 
-def batches(tok: Any, r: random.Random, level: list[int], tokens: int, pool: int = 96) -> Iterator[list[Any]]:
-    """Batches of episodes of like length, about `tokens` padded tokens each; `level` is read anew for each pool."""
+def batches(
+    tok: Any, r: random.Random, state: dict[str, Any], tokens: int, pool: int = 96
+) -> Iterator[list[Any]]:
+    """Batches of episodes of like length, about `tokens` padded tokens each; level and stage are read anew
+    for each pool."""
     while True:
-        items = sorted((encode(tok, *episode(r, level[0])) for _ in range(pool)), key=lambda x: len(x[0]))
+        items = sorted(
+            (encode(tok, *episode(r, state["level"][0], state["matching"])) for _ in range(pool)),
+            key=lambda x: len(x[0]),
+        )
         out: list[list[Any]] = [[]]
         for item in items:
             if out[-1] and (len(out[-1]) + 1) * len(item[0]) > tokens:
@@ -86,10 +114,14 @@ def batches(tok: Any, r: random.Random, level: list[int], tokens: int, pool: int
         yield from out
 
 
-def copies(r: random.Random, vocab: int, rows: int = 48, width: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
-    """Warm-up: random tokens with a stretch that comes twice, at any distance; the second one is to be predicted.
+def copies(
+    r: random.Random, vocab: int, rows: int = 48, width: int = 64
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Warm-up: random tokens with a stretch that comes twice, at any distance; the second one is to be
+    predicted.
 
-    Forms the copying heads in minutes, where questions alone take a quarter of an hour. Ids below `vocab` are used.
+    Forms the copying heads in minutes, where questions alone take a quarter of an hour. Ids below `vocab`
+    are used.
     """
     ids, weight = torch.zeros(rows, width, dtype=torch.long), torch.zeros(rows, width)
     for i in range(rows):
@@ -97,9 +129,9 @@ def copies(r: random.Random, vocab: int, rows: int = 48, width: int = 64) -> tup
         n = r.randint(6, width // 2 - 4)
         a = r.randint(0, width - 2 * n - 1)
         b = r.randint(a + n, width - n)
-        row[b:b + n] = row[a:a + n]
+        row[b : b + n] = row[a : a + n]
         ids[i] = torch.tensor(row)
-        weight[i, b + 1:b + n] = 1.0
+        weight[i, b + 1 : b + n] = 1.0
     return ids, weight
 
 
@@ -107,7 +139,7 @@ def collate(items: list[Any]) -> tuple[torch.Tensor, torch.Tensor]:
     width = max(len(ids) for ids, _ in items)
     ids, weight = torch.zeros(len(items), width, dtype=torch.long), torch.zeros(len(items), width)
     for i, (row, spans) in enumerate(items):
-        ids[i, :len(row)] = torch.tensor(row)
+        ids[i, : len(row)] = torch.tensor(row)
         for start, end, skill in spans:
             weight[i, start:end] = (0.5 if skill in ("write", "exam") else 1.0) / (end - start) ** 0.5
     return ids, weight
@@ -123,7 +155,15 @@ def train(out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: f
     rest = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     muon = Muon(matrices, lr=lr, momentum=0.95, weight_decay=0.01)
     adam = torch.optim.AdamW(rest, lr=lr * 0.15, betas=(0.9, 0.95), weight_decay=0.0)
-    state: dict[str, Any] = {"step": 0, "level": [3], "tokens": 0, "seconds": 0.0, "ema": {}, "vocab": len(tok)}
+    state: dict[str, Any] = {
+        "step": 0,
+        "level": [3],
+        "tokens": 0,
+        "seconds": 0.0,
+        "ema": {},
+        "vocab": len(tok),
+        "matching": True,
+    }
     if resume and (out / "state.pt").exists():
         saved = torch.load(out / "state.pt", weights_only=True)
         state = saved["state"]
@@ -132,7 +172,7 @@ def train(out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: f
         adam.load_state_dict(saved["adam"])
     state |= {"minutes": minutes, "seed": seed}
     r = random.Random(seed * 7919 + state["step"])
-    source = batches(tok, r, state["level"], tokens)
+    source = batches(tok, r, state, tokens)
     ema, began, shown, kept = state["ema"], time.monotonic() - state["seconds"], 0.0, state["seconds"]
     while (spent := time.monotonic() - began) < minutes * 60:
         warm = state["vocab"] > 0  # random tokens first, then the world
@@ -144,7 +184,7 @@ def train(out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: f
         target, w = ids[:, 1:][pick], weight[:, 1:][pick]
         loss = (F.cross_entropy(logits, target, reduction="none") * w).sum() / w.sum()
         left = 1 - spent / (minutes * 60)
-        scale = min(1.0, (state["step"] + 1) / 40) * min(1.0, left / 0.35)
+        scale = min(1.0, (state["step"] + 1) / 40) * min(1.0, left / 0.15)
         for opt, top in ((muon, lr), (adam, lr * 0.15)):
             for g in opt.param_groups:
                 g["lr"] = top * scale
@@ -164,20 +204,37 @@ def train(out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: f
                 state["vocab"] = 0
         for i, (_, spans) in enumerate(items):
             for a, b, skill in spans:
-                ema[skill] = 0.997 * ema.get(skill, 0.0) + 0.003 * float(right[i, a - 1:b - 1].all())
-        if ema.get("recall", 0) > 0.75 and ema.get("cloze", 0) > 0.6 and state["level"][0] < 48:
+                ema[skill] = 0.997 * ema.get(skill, 0.0) + 0.003 * float(right[i, a - 1 : b - 1].all())
+        if state["matching"] and ema.get("match", 0.0) > 0.85:
+            state["matching"] = False
+        if (
+            not state["matching"]
+            and ema.get("recall", 0) > 0.75
+            and ema.get("cloze", 0) > 0.6
+            and state["level"][0] < 48
+        ):
             state["level"][0] += max(1, state["level"][0] // 5)
             ema["recall"] = min(ema["recall"], 0.7)
         if spent > shown:
             shown = spent + 30
             scores = " ".join(f"{k} {v:.2f}" for k, v in sorted(ema.items()))
-            print(f"{spent:6.0f}s step {state['step']} units {state['level'][0]} loss {loss:.3f} "
-                  f"{state['tokens'] / max(spent, 1):.0f} tok/s | {scores}", flush=True)
+            print(
+                f"{spent:6.0f}s step {state['step']} units {state['level'][0]} loss {loss:.3f} "
+                f"{state['tokens'] / max(spent, 1):.0f} tok/s | {scores}",
+                flush=True,
+            )
         if spent > kept + 240:
             kept = spent
             state["seconds"] = spent
-            torch.save({"state": state, "model": model.state_dict(), "muon": muon.state_dict(), "adam": adam.state_dict()},
-                       out / "state.tmp")
+            torch.save(
+                {
+                    "state": state,
+                    "model": model.state_dict(),
+                    "muon": muon.state_dict(),
+                    "adam": adam.state_dict(),
+                },
+                out / "state.tmp",
+            )
             (out / "state.tmp").replace(out / "state.pt")
             save(model, tok, out, state)
     state["seconds"] = time.monotonic() - began
@@ -198,15 +255,23 @@ def save(model: Any, tok: Any, out: Path, state: dict[str, Any]) -> None:
 
 def main(
     out: Annotated[Path, typer.Option(help="Where the weights go.")] = WEIGHTS,
-    minutes: Annotated[float, typer.Option(help="Training time; more is better until about two hours on two cores.")] = 75,
+    minutes: Annotated[
+        float, typer.Option(help="Training time; more is better until about two hours on two cores.")
+    ] = 75,
     seed: int = 0,
     tokens: Annotated[int, typer.Option(help="Padded tokens of a step.")] = 4096,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     lr: Annotated[float, typer.Option(help="Muon's learning rate; AdamW takes 0.15 of it.")] = 0.02,
     resume: Annotated[bool, typer.Option(help="Continue from the last checkpoint in --out.")] = False,
-    evaluate: Annotated[bool, typer.Option("--evaluate", help="Print the scores of the weights in --out; train nothing.")] = False,
-    card: Annotated[bool, typer.Option("--card", help="With --evaluate: write the model card beside the weights.")] = False,
-    corpus: Annotated[Path | None, typer.Option(help="A folder of real Markdown files for the cloze score.")] = None,
+    evaluate: Annotated[
+        bool, typer.Option("--evaluate", help="Print the scores of the weights in --out; train nothing.")
+    ] = False,
+    card: Annotated[
+        bool, typer.Option("--card", help="With --evaluate: write the model card beside the weights.")
+    ] = False,
+    corpus: Annotated[
+        Path | None, typer.Option(help="A folder of real Markdown files for the cloze score.")
+    ] = None,
 ) -> None:
     """Train the pocket model, or print its scores."""
     if evaluate:

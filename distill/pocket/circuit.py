@@ -1,11 +1,15 @@
 """A head start for copying: two layers begin as an induction circuit instead of noise.
 
-Reading a memory is matching and copying, and a small model spends most of its training waiting for that circuit to form.
-Starting weights from the shape that training would find is mimetic initialisation (2305.09828); the circuit is the induction
+Reading a memory is matching and copying, and a small model spends most of its training waiting for that
+circuit to form.
+Starting weights from the shape that training would find is mimetic initialisation (2305.09828); the circuit
+is the induction
 head of Olsson et al. (2209.11895). Everything stays trainable, and the architecture is untouched.
 
-Layer 0: heads that attend one, two and three tokens back, whatever the content. Layer 1: heads that look for the place whose
-previous tokens are the current ones, and copy what stands there. Position-free matching uses only the slow rotary pairs.
+Layer 0: heads that attend one, two and three tokens back, whatever the content. Layer 1: heads that look
+for the place whose
+previous tokens are the current ones, and copy what stands there. Position-free matching uses only the slow
+rotary pairs.
 """
 
 from __future__ import annotations
@@ -14,7 +18,9 @@ from typing import Any
 
 import torch
 
-CONSTANT = 0  # a residual dimension that every embedding holds alike: what makes attention by position possible
+CONSTANT = (
+    0  # a residual dimension that every embedding holds alike: what makes attention by position possible
+)
 
 
 @torch.no_grad()
@@ -34,10 +40,12 @@ def seed_copying(model: Any, seed: int = 0) -> None:
     embed = model.model.embed_tokens.weight
     embed.copy_(torch.randn(embed.shape, generator=g) * 0.02)
     embed[:, CONSTANT] = 0.04
-    for head, back in enumerate((1, 2, 3)[:heads - 1]):
+    for head, back in enumerate((1, 2, 3)[: heads - 1]):
         at = slice(head * hd, (head + 1) * hd)
         q, k = torch.zeros(hd), torch.zeros(hd)
-        for i, share in enumerate((0.5, 0.3, 0.2)):  # three fast pairs: one peak, no echo for hundreds of tokens
+        for i, share in enumerate(
+            (0.5, 0.3, 0.2)
+        ):  # three fast pairs: one peak, no echo for hundreds of tokens
             angle, size = theta[i] * back, share**0.5
             q[i] = size
             k[i], k[i + pairs] = size * angle.cos(), size * angle.sin()
@@ -50,13 +58,15 @@ def seed_copying(model: Any, seed: int = 0) -> None:
         target = slice(head * hd, (head + 1) * hd)  # the layer-1 head that matches on `back` tokens ago
         match_q, match_k = torch.zeros(hd, d), torch.zeros(hd, d)
         if head == 0:
-            match_q[slow], match_k[slow] = read[:len(slow)], write[:len(slow)]
+            match_q[slow], match_k[slow] = read[: len(slow)], write[: len(slow)]
             copied = rows(hd)
             second.q_proj.weight[target], second.k_proj.weight[target] = match_q, match_k
             second.v_proj.weight[target] = copied
             second.o_proj.weight[:, target] = copied.T * 0.1
-            twin = slice((heads - 1) * hd, heads * hd)  # the same match, copying the rest of what stands there
-            rest = torch.linalg.svd(copied)[2][hd:2 * hd]
+            twin = slice(
+                (heads - 1) * hd, heads * hd
+            )  # the same match, copying the rest of what stands there
+            rest = torch.linalg.svd(copied)[2][hd : 2 * hd]
             second.q_proj.weight[twin], second.k_proj.weight[twin] = match_q, match_k
             second.v_proj.weight[twin] = rest
             second.o_proj.weight[:, twin] = rest.T * 0.1

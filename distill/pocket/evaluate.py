@@ -1,7 +1,9 @@
 """Scores of a pocket model: `python -m distill.pocket.build --evaluate`.
 
-All worlds, entities and open values are held out (`words.is_heldout`). Recall, abstaining and tool calls are scored exactly;
-cloze runs on sections of real Markdown files where a folder of them is given; a self-written question counts when it is one
+All worlds, entities and open values are held out (`words.is_heldout`). Recall, abstaining and tool calls
+are scored exactly;
+cloze runs on sections of real Markdown files where a folder of them is given; a self-written question
+counts when it is one
 that its line answers, judged by the world's own tables and never by a model.
 """
 
@@ -24,9 +26,16 @@ from distill.synth.teacher import Reader
 from distill.train.model import Base, load_base
 
 UNITS, WORLDS, SECTION = 24, 12, 600
-TARGETS = {"recall with memory": ">= 0.95", "recall without": "<= 0.10", "abstaining": ">= 0.90", "tool calls that obey": ">= 0.85",
-           "tool calls without memory": "<= 0.20", "cloze on real files": ">= 0.80", "cloze without memory": "<= 0.10",
-           "self-written questions answerable": ">= 0.70"}
+TARGETS = {
+    "recall with memory": ">= 0.95",
+    "recall without": "<= 0.10",
+    "abstaining": ">= 0.90",
+    "tool calls that obey": ">= 0.85",
+    "tool calls without memory": "<= 0.20",
+    "cloze on real files": ">= 0.80",
+    "cloze without memory": "<= 0.10",
+    "self-written questions answerable": ">= 0.70",
+}
 Scores = dict[str, tuple[float, int]]
 
 
@@ -66,21 +75,40 @@ def on_worlds(base: Base, seed: int = 12345) -> Scores:
         memory = W.render(r, lines)
         reader = Reader(base, memory.text)
         facts = [x.fact for x in memory.lines if x.fact]
-        asked = [(form.format(e=e), v) for rel, e, v in facts for form in (r.choice(rel.asked), r.choice(rel.exam))]
+        asked = [
+            (form.format(e=e), v) for rel, e, v in facts for form in (r.choice(rel.asked), r.choice(rel.exam))
+        ]
         for name, who in (("recall with memory", reader), ("recall without", alone)):
-            _add(scores, name, [exact(v, a) for (_, v), a in zip(asked, _said(who, [q for q, _ in asked]), strict=True)])
+            _add(
+                scores,
+                name,
+                [exact(v, a) for (_, v), a in zip(asked, _said(who, [q for q, _ in asked]), strict=True)],
+            )
         strangers = [x.fact for x in W.fact_lines(r, 12, True) if x.fact]
         unknown = [r.choice(rel.asked + rel.exam).format(e=e) for rel, e, _ in strangers]
-        missing = [(rel, e) for rel, e, _ in strangers for _, e in [r.choice(facts)[:2]] if (rel.name, e) not in {(f[0].name, f[1]) for f in facts}]
+        missing = [
+            (rel, e)
+            for rel, e, _ in strangers
+            for _, e in [r.choice(facts)[:2]]
+            if (rel.name, e) not in {(f[0].name, f[1]) for f in facts}
+        ]
         unknown += [r.choice(rel.asked).format(e=e) for rel, e in missing[:8]]
         _add(scores, "abstaining", [exact(UNKNOWN, a) for a in _said(reader, unknown)])
         rules = [x.rule for x in memory.lines if x.rule]
         tasks = [(r.choice(k.asked + k.exam).format(x=x), W.tool_call(k, x, v)) for k, x, v in rules]
         for name, who in (("tool calls that obey", reader), ("tool calls without memory", alone)):
-            _add(scores, name, [a == call for (_, call), a in zip(tasks, _said(who, [t for t, _ in tasks]), strict=True)])
+            _add(
+                scores,
+                name,
+                [a == call for (_, call), a in zip(tasks, _said(who, [t for t, _ in tasks]), strict=True)],
+            )
         pairs = [(x, f) for x in memory.lines for f in ("recall", "apply", "reverse", "summary")]
         written = _said(reader, [FAMILIES[f].format(line=x.statement) for x, f in pairs], temperature=1.0)
-        _add(scores, "self-written questions answerable", [answerable(x, q) for (x, _), q in zip(pairs, written, strict=True)])
+        _add(
+            scores,
+            "self-written questions answerable",
+            [answerable(x, q) for (x, _), q in zip(pairs, written, strict=True)],
+        )
     return {k: (sum(v) / len(v), len(v)) for k, v in scores.items()}
 
 
@@ -113,17 +141,24 @@ def on_files(base: Base, corpus: Path, seed: int = 1) -> Scores:
             except BadMemoryError:  # a section of headings alone
                 continue
             text = context_text(memory)
-            cuts = [r.choice(found) for unit in memory.units if not unit.secret and (found := cloze(unit, text))]
+            cuts = [
+                r.choice(found) for unit in memory.units if not unit.secret and (found := cloze(unit, text))
+            ]
             if not cuts:
                 continue
             questions = [CLOZE_PROBE.format(start=shown) for shown, _ in cuts]
             for name, who in (("cloze on real files", Reader(base, text)), ("cloze without memory", alone)):
-                _add(scores, name, [exact(hidden, a) for (_, hidden), a in zip(cuts, _said(who, questions), strict=True)])
+                _add(
+                    scores,
+                    name,
+                    [exact(hidden, a) for (_, hidden), a in zip(cuts, _said(who, questions), strict=True)],
+                )
     return {k: (sum(v) / len(v), len(v)) for k, v in scores.items()}
 
 
 def report(folder: Path, corpus: Path | None, card: bool = False) -> Scores:
-    """Prints the table of scores with 95 % Wilson intervals; with `card`, writes the model card beside the weights."""
+    """Prints the table of scores with 95 % Wilson intervals; with `card`, writes the model card beside the
+    weights."""
     from rich.console import Console
     from rich.table import Table
     from scipy.stats import binomtest
@@ -154,8 +189,13 @@ def write_card(folder: Path, base: Base, rows: Sequence[tuple[str, ...]]) -> Non
     run = json.loads((folder / "training.json").read_text())
     config = base.model.config
     count = sum(p.numel() for p in base.model.parameters())
-    table = "\n".join("| " + " | ".join(row) + " |" for row in (("score", "value", "95% interval", "n", "target"), ("---",) * 5, *rows))
-    write_atomic(folder / "README.md", f"""---
+    table = "\n".join(
+        "| " + " | ".join(row) + " |"
+        for row in (("score", "value", "95% interval", "n", "target"), ("---",) * 5, *rows)
+    )
+    write_atomic(
+        folder / "README.md",
+        f"""---
 license: apache-2.0
 library_name: transformers
 ---
@@ -165,13 +205,13 @@ A {config.model_type} of {count / 1e6:.1f} M parameters ({config.num_hidden_laye
 in context and knows nothing without one. It ships with the package so that the whole job runs where nothing can be downloaded.
 It is no assistant: outside the forms of its world it says little of use.
 
-Trained from scratch by `python -m distill.pocket.build --minutes {run['minutes']:g} --seed {run['seed']}`: {run['step']:,} steps, {run['tokens'] / 1e6:.1f} M tokens,
-{run['seconds'] / 60:.0f} minutes on two CPU cores (torch {run['torch']}), memories grown to {run['level'][0]} units. Data: the procedural world of
-`distill/pocket/world.py`, with sentences of the reference documentation that Python {run['python']} carries as prose to quote.
+Trained from scratch by `python -m distill.pocket.build --minutes {run["minutes"]:g} --seed {run["seed"]}`: {run["step"]:,} steps, {run["tokens"] / 1e6:.1f} M tokens,
+{run["seconds"] / 60:.0f} minutes on two CPU cores (torch {run["torch"]}), memories grown to {run["level"][0]} units. Data: the procedural world of
+`distill/pocket/world.py`, with sentences of the reference documentation that Python {run["python"]} carries as prose to quote.
 
 Scores on worlds, entities and values that training never had, memories of {UNITS} units; cloze on sections of up to {SECTION} tokens of real
 agent files (`python -m distill.pocket.build --evaluate --corpus DIR`):
 
 {table}
-""".encode())
-
+""".encode(),
+    )

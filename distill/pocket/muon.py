@@ -1,6 +1,8 @@
-"""Muon in fp32 for CPUs: `torch.optim.Muon` orthogonalises in bf16, which most CPUs multiply fifty times slower.
+"""Muon in fp32 for CPUs: `torch.optim.Muon` orthogonalises in bf16, which most CPUs multiply fifty times
+slower.
 
-Same update as torch's with `adjust_lr_fn="original"` (Jordan 2024, kellerjordan.github.io/posts/muon; a test compares them);
+Same update as torch's with `adjust_lr_fn="original"` (Jordan 2024, kellerjordan.github.io/posts/muon; a
+test compares them);
 matrices of one shape are orthogonalised in one batch.
 """
 
@@ -14,7 +16,8 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315  # the quintic of the reference implementat
 
 
 def orthogonalise(x: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Newton–Schulz on a batch of matrices, (n, rows, columns) -> the same shape with singular values near 1."""
+    """Newton–Schulz on a batch of matrices, (n, rows, columns) -> the same shape with singular values near
+    1."""
     tall = x.size(-2) > x.size(-1)
     x = x.mT if tall else x
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
@@ -27,7 +30,13 @@ def orthogonalise(x: torch.Tensor, steps: int = 5) -> torch.Tensor:
 class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised. Takes 2-D parameters only."""
 
-    def __init__(self, params: Iterable[torch.nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0):
+    def __init__(
+        self,
+        params: Iterable[torch.nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+    ):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()

@@ -1,6 +1,7 @@
 """The pocket tokenizer: byte-level BPE trained on the world, with a chat template.
 
-Every turn begins with a space (`<|user|> Which …`), so that a word has the same tokens inside a memory and at the start of
+Every turn begins with a space (`<|user|> Which …`), so that a word has the same tokens inside a memory and
+at the start of
 an answer: quoting is then copying of tokens. Digits are single tokens, so numbers copy digit by digit.
 """
 
@@ -25,7 +26,8 @@ CHAT_TEMPLATE = (
 
 
 def train_tokenizer(seed: int = 0, size: int = 3072, samples: int = 3000) -> Any:
-    """A PreTrainedTokenizerFast of `size` entries, trained on `samples` generated memories and conversations."""
+    """A PreTrainedTokenizerFast of `size` entries, trained on `samples` generated memories and
+    conversations."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -46,8 +48,17 @@ def train_tokenizer(seed: int = 0, size: int = 3072, samples: int = 3000) -> Any
         for sentence in W.reference_sentences():
             yield " " + sentence
 
-    bpe.train_from_iterator(texts(), trainers.BpeTrainer(
-        vocab_size=size, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
-    tok = PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token=PAD, eos_token=END, clean_up_tokenization_spaces=False)
+    bpe.train_from_iterator(
+        texts(),
+        trainers.BpeTrainer(
+            vocab_size=size,
+            special_tokens=SPECIAL,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    tok = PreTrainedTokenizerFast(
+        tokenizer_object=bpe, pad_token=PAD, eos_token=END, clean_up_tokenization_spaces=False
+    )
     tok.chat_template = CHAT_TEMPLATE
     return tok

@@ -1,6 +1,7 @@
 """How many samples each unit has, and which questions to ask next so that no unit is left behind.
 
-Coverage of questions is the bottleneck of direct context distillation (Doc-to-LoRA, 2602.15902: 0.506 -> 0.650 with 20 -> 100
+Coverage of questions is the bottleneck of direct context distillation (Doc-to-LoRA, 2602.15902: 0.506 ->
+0.650 with 20 -> 100
 questions), so units below the target are asked again.
 """
 
@@ -13,9 +14,16 @@ from collections.abc import Iterable, Sequence
 SHARES = {"recall": 0.5, "apply": 0.2, "reverse": 0.1, "summary": 0.08, "abstain": 0.12}
 
 
-def next_questions(units: Sequence[str], have: Counter[str], target: int, families: Sequence[str], seed: int, surplus: float = 1.3
-                   ) -> list[tuple[str, str]]:
-    """(unit, family) pairs to ask: what each unit lacks and `surplus` for what filters will take. Deterministic."""
+def next_questions(
+    units: Sequence[str],
+    have: Counter[str],
+    target: int,
+    families: Sequence[str],
+    seed: int,
+    surplus: float = 1.3,
+) -> list[tuple[str, str]]:
+    """(unit, family) pairs to ask: what each unit lacks and `surplus` for what filters will take.
+    Deterministic."""
     r = random.Random(seed)
     weights = [SHARES[f] for f in families]
     out = []
@@ -29,4 +37,8 @@ def next_questions(units: Sequence[str], have: Counter[str], target: int, famili
 def coverage(units: Sequence[str], kept: Iterable[str], target: int) -> dict[str, object]:
     """Samples per unit and the units that stayed below the target."""
     have = Counter(kept)
-    return {"target": target, "samples": {u: have[u] for u in units}, "below": [u for u in units if have[u] < target]}
+    return {
+        "target": target,
+        "samples": {u: have[u] for u in units},
+        "below": [u for u in units if have[u] < target],
+    }

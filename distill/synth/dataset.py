@@ -1,6 +1,8 @@
-"""The dataset of a self-study: conversations as parquet, targets as safetensors, and a manifest that names both.
+"""The dataset of a self-study: conversations as parquet, targets as safetensors, and a manifest that names
+both.
 
-`conversations.parquet` loads with `datasets.load_dataset("parquet", …)`; row i owns the tokens between `offsets[i]` and
+`conversations.parquet` loads with `datasets.load_dataset("parquet", …)`; row i owns the tokens between
+`offsets[i]` and
 `offsets[i + 1]` of `targets.safetensors`. Parts of a running synthesis have the same layout, one file each.
 """
 
@@ -46,8 +48,15 @@ def pack(answers: Sequence[Answer]) -> dict[str, torch.Tensor]:
     }
 
 
-def write_part(path: Path, conversations: Sequence[Conversation], answers: Sequence[Answer], inputs: str, ended: Sequence[bool]) -> None:
-    """One part of a running synthesis: targets, with the conversations in the file's metadata. Old or new, never half."""
+def write_part(
+    path: Path,
+    conversations: Sequence[Conversation],
+    answers: Sequence[Answer],
+    inputs: str,
+    ended: Sequence[bool],
+) -> None:
+    """One part of a running synthesis: targets, with the conversations in the file's metadata. Old or new,
+    never half."""
     meta = {"inputs": inputs, "conversations": json.dumps([c.model_dump(mode="json") for c in conversations])}
     write_atomic(path, save({**pack(answers), "ended": torch.tensor(ended)}, metadata=meta))
 
@@ -79,7 +88,12 @@ def join(parts: Sequence[dict[str, torch.Tensor]], keep: Sequence[Sequence[int]]
     return {"offsets": torch.tensor(lengths).cumsum(0), **out}
 
 
-def write_dataset(folder: Path, conversations: Sequence[Conversation], targets: dict[str, torch.Tensor], manifest: dict[str, Any]) -> None:
+def write_dataset(
+    folder: Path,
+    conversations: Sequence[Conversation],
+    targets: dict[str, torch.Tensor],
+    manifest: dict[str, Any],
+) -> None:
     """Writes the dataset; the manifest comes last, so that a folder without one is unfinished."""
     from datasets import Dataset
     from datasets.utils.logging import disable_progress_bar
@@ -95,8 +109,11 @@ def write_dataset(folder: Path, conversations: Sequence[Conversation], targets: 
     write_atomic(folder / MANIFEST, (text + "\n").encode())
 
 
-def read_dataset(folder: Path, mend: str) -> tuple[list[Conversation], dict[str, torch.Tensor], dict[str, Any]]:
-    """Conversations, targets and manifest. Raises RecordError when a file is not the one the manifest names."""
+def read_dataset(
+    folder: Path, mend: str
+) -> tuple[list[Conversation], dict[str, torch.Tensor], dict[str, Any]]:
+    """Conversations, targets and manifest. Raises RecordError when a file is not the one the manifest
+    names."""
     from datasets import Dataset
     from datasets.utils.logging import disable_progress_bar
 

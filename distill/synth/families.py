@@ -1,7 +1,8 @@
 """The words in which the teacher is asked to write questions: one prompt a family.
 
 Self-study has no template generator: every question is written by a model that reads one line of the memory
-(Cartridges, arXiv 2506.06266, uses five such seed prompts; the mix of families follows 2603.01097). The same prompts go
+(Cartridges, arXiv 2506.06266, uses five such seed prompts; the mix of families follows 2603.01097). The
+same prompts go
 to the embedded base model and to any other chat model.
 
 Not covered: who answers (`generate.py`), and how many questions a unit gets (`coverage.py`).
@@ -19,7 +20,8 @@ FAMILIES: dict[str, str] = {
 }
 
 PROBE = 'Write one exam question whose answer is "{span}", from this line of the memory: {line}'
-"""Probes are asked for in other words than training questions, so that a base model answers with other forms."""
+"""Probes are asked for in other words than training questions, so that a base model answers with other
+forms."""
 
 CLOZE_PROBE = "Continue the memory: {start}"
 """A probe that any base model understands: the reference is the words of the memory that follow `start`."""

@@ -9,8 +9,12 @@ import re
 
 from distill.synth.families import UNKNOWN
 
-_MENTIONS = re.compile(r"\b(the|this|that|my|your|provided|given) (memory|document|context|text|passage|notes|statement)\b", re.I)
-_PRECISE = re.compile(r"`[^`]+`|https?://\S+|[\w.-]*[/_][\w./-]*|#[\w-]+|\b\d[\d.,:]*\d\b|\b\d\b|\b[A-Za-z]+-[a-z0-9-]+\b")
+_MENTIONS = re.compile(
+    r"\b(the|this|that|my|your|provided|given) (memory|document|context|text|passage|notes|statement)\b", re.I
+)
+_PRECISE = re.compile(
+    r"`[^`]+`|https?://\S+|[\w.-]*[/_][\w./-]*|#[\w-]+|\b\d[\d.,:]*\d\b|\b\d\b|\b[A-Za-z]+-[a-z0-9-]+\b"
+)
 _EDGES = " `'\"*.,:;!?()[]{}"
 
 
@@ -34,7 +38,8 @@ def bad_question(question: str) -> str | None:
 
 
 def bad_answer(question: str, answer: str, ended: bool, source: str, faithful: bool = True) -> str | None:
-    """The reason to drop an answer, or None. `source` is the memory; `faithful` False for replay, which has none."""
+    """The reason to drop an answer, or None. `source` is the memory; `faithful` False for replay, which has
+    none."""
     if not ended:
         return "answer without an end"
     if not answer:

@@ -1,7 +1,9 @@
 """Self-study: questions are written, deduplicated, answered and filtered, until every unit is covered.
 
-The teacher is the base model with the whole memory as a fixed prefix and the adapter off. Everything is done in small
-numbered pieces that are files, so a run that is killed goes on at the piece it was in and ends with the same dataset.
+The teacher is the base model with the whole memory as a fixed prefix and the adapter off. Everything is
+done in small
+numbered pieces that are files, so a run that is killed goes on at the piece it was in and ends with the
+same dataset.
 Not covered: how text becomes targets (`teacher.py`), what is dropped (`filter.py`).
 """
 
@@ -28,7 +30,9 @@ class Teacher(Protocol):
 
     name: str
 
-    def write(self, prompts: Sequence[str], with_memory: bool, temperature: float, seed: int) -> list[str]: ...
+    def write(
+        self, prompts: Sequence[str], with_memory: bool, temperature: float, seed: int
+    ) -> list[str]: ...
 
     def answer(self, questions: Sequence[str], with_memory: bool) -> list[Answer]: ...
 
@@ -53,10 +57,22 @@ class _Study:
     asked: int = 0
 
 
-def self_study(statements: Mapping[str, str], memory: str, teacher: Teacher, folder: Path, inputs: dict[str, str], *,
-               per_unit: int, families: Sequence[str], replay: float, temperature: float, seed: int,
-               collides: Callable[[str], str | None] = lambda question: None, rounds: int = 3,
-               progress: Callable[[str, int, int], None] = lambda stage, done, total: None) -> dict[str, Any]:
+def self_study(
+    statements: Mapping[str, str],
+    memory: str,
+    teacher: Teacher,
+    folder: Path,
+    inputs: dict[str, str],
+    *,
+    per_unit: int,
+    families: Sequence[str],
+    replay: float,
+    temperature: float,
+    seed: int,
+    collides: Callable[[str], str | None] = lambda question: None,
+    rounds: int = 3,
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> dict[str, Any]:
     """Writes `folder/dataset` and returns its manifest.
 
     Args:
@@ -71,12 +87,38 @@ def self_study(statements: Mapping[str, str], memory: str, teacher: Teacher, fol
         if not wanted:
             break
         jobs = [(unit, family, FAMILIES[family].format(line=statements[unit])) for unit, family in wanted]
-        _round(study, f"{turn}", jobs, True, memory, teacher, folder, inputs, temperature, seed + turn * 1000, collides, progress)
+        _round(
+            study,
+            f"{turn}",
+            jobs,
+            True,
+            memory,
+            teacher,
+            folder,
+            inputs,
+            temperature,
+            seed + turn * 1000,
+            collides,
+            progress,
+        )
     count = round(replay * sum(study.kept.values()))
     if count:
         jobs = [("", "replay", FAMILIES["replay"])] * round(count * 1.2 + 0.5)
-        _round(study, "replay", jobs, False, memory, teacher, folder, inputs, max(temperature, 1.0), seed + 9000, collides, progress)
-    units = [u for u in statements]
+        _round(
+            study,
+            "replay",
+            jobs,
+            False,
+            memory,
+            teacher,
+            folder,
+            inputs,
+            max(temperature, 1.0),
+            seed + 9000,
+            collides,
+            progress,
+        )
+    units = list(statements)
     manifest: dict[str, Any] = {
         "inputs": inputs,
         "teacher": teacher.name,
@@ -91,15 +133,26 @@ def self_study(statements: Mapping[str, str], memory: str, teacher: Teacher, fol
     return manifest
 
 
-def _round(study: _Study, name: str, jobs: list[tuple[str, str, str]], with_memory: bool, memory: str, teacher: Teacher,
-           folder: Path, inputs: dict[str, str], temperature: float, seed: int, collides: Callable[[str], str | None],
-           progress: Callable[[str, int, int], None]) -> None:
+def _round(
+    study: _Study,
+    name: str,
+    jobs: list[tuple[str, str, str]],
+    with_memory: bool,
+    memory: str,
+    teacher: Teacher,
+    folder: Path,
+    inputs: dict[str, str],
+    temperature: float,
+    seed: int,
+    collides: Callable[[str], str | None],
+    progress: Callable[[str, int, int], None],
+) -> None:
     """One round: ask every job, answer what is new, keep what passes."""
     what = "replay" if name == "replay" else f"round {int(name) + 1}"
     path = folder / "questions" / f"{name}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     written = list(resume_jsonl(path, Header(kind="questions", inputs=inputs), Question))
-    written = written[:len(written) // PIECE * PIECE] if len(written) < len(jobs) else written
+    written = written[: len(written) // PIECE * PIECE] if len(written) < len(jobs) else written
     if len(written) < len(jobs):  # a piece that was cut off is asked again, whole, with its own seed
         path.unlink()
         resume_jsonl(path, Header(kind="questions", inputs=inputs), Question)
@@ -107,7 +160,7 @@ def _round(study: _Study, name: str, jobs: list[tuple[str, str, str]], with_memo
             append_record(path, q)
     for at in range(len(written), len(jobs), PIECE):
         progress(f"{what}: questions", at, len(jobs))
-        piece = jobs[at:at + PIECE]
+        piece = jobs[at : at + PIECE]
         texts = teacher.write([prompt for _, _, prompt in piece], with_memory, temperature, seed + at)
         for (unit, family, _), text in zip(piece, texts, strict=True):
             written.append(Question(unit=unit, family=family, text=text, seed=seed + at))
@@ -117,8 +170,11 @@ def _round(study: _Study, name: str, jobs: list[tuple[str, str, str]], with_memo
     fresh = []
     for q in written:
         key = normal(q.text)
-        reason = bad_question(q.text) or ("duplicate question" if key in study.seen else None) or (
-            "too close to a probe" if collides(q.text) else None)
+        reason = (
+            bad_question(q.text)
+            or ("duplicate question" if key in study.seen else None)
+            or ("too close to a probe" if collides(q.text) else None)
+        )
         study.seen.add(key)
         if reason:
             study.dropped[reason] += 1
@@ -126,13 +182,22 @@ def _round(study: _Study, name: str, jobs: list[tuple[str, str, str]], with_memo
             fresh.append(q)
     for at in range(0, len(fresh), PIECE):
         progress(f"{what}: answers", at, len(fresh))
-        piece = fresh[at:at + PIECE]
+        piece = fresh[at : at + PIECE]
         part_path = folder / "answers" / f"{name}-{at:06d}.safetensors"
         part = read_part(part_path, inputs["self-study"])
         if part is None or [c.question for c in part[0]] != [q.text for q in piece]:
             answers = teacher.answer([q.text for q in piece], with_memory)
-            said = [Conversation(units=(q.unit,) if q.unit else (), family=q.family, question=q.text, answer=a.text,
-                                 teacher=teacher.name, seed=q.seed) for q, a in zip(piece, answers, strict=True)]
+            said = [
+                Conversation(
+                    units=(q.unit,) if q.unit else (),
+                    family=q.family,
+                    question=q.text,
+                    answer=a.text,
+                    teacher=teacher.name,
+                    seed=q.seed,
+                )
+                for q, a in zip(piece, answers, strict=True)
+            ]
             part_path.parent.mkdir(parents=True, exist_ok=True)
             write_part(part_path, said, answers, inputs["self-study"], [a.ended for a in answers])
             part = read_part(part_path, inputs["self-study"])

@@ -1,7 +1,9 @@
 """The teacher: the base model answering over a memory that is read once.
 
-`Reader.answer` batches questions by length, keeps the ids it generated (nothing is ever re-tokenised) and captures the
-top-k of every position while it generates, so that no second pass is needed. The same reader, without a memory or with an
+`Reader.answer` batches questions by length, keeps the ids it generated (nothing is ever re-tokenised) and
+captures the
+top-k of every position while it generates, so that no second pass is needed. The same reader, without a
+memory or with an
 adapter switched on, answers for every arm of the check. Not covered: servers (`server.py`).
 """
 
@@ -63,14 +65,27 @@ class Reader:
         return [prompt_ids(self.base, q, self.memory) for q in questions]
 
     @torch.no_grad()
-    def answer(self, questions: Sequence[str], max_new_tokens: int, temperature: float = 0.0, seed: int = 0, k: int = 0,
-               batch_size: int = 64, on_done: Callable[[int], None] = lambda n: None) -> list[Answer]:
-        """Answers in the order of `questions`. Temperature 0 is greedy; targets are of the raw distribution either way.
+    def answer(
+        self,
+        questions: Sequence[str],
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+        k: int = 0,
+        batch_size: int = 64,
+        on_done: Callable[[int], None] = lambda n: None,
+    ) -> list[Answer]:
+        """Answers in the order of `questions`. Temperature 0 is greedy; targets are of the raw distribution
+        either way.
 
         Deterministic for the same questions, seed and batch size. `k` 0 captures no targets.
         """
         model = self.base.model
-        off = contextlib.nullcontext() if self.adapter or not hasattr(model, "disable_adapter") else model.disable_adapter()
+        off = (
+            contextlib.nullcontext()
+            if self.adapter or not hasattr(model, "disable_adapter")
+            else model.disable_adapter()
+        )
         with off:
             prefix = self.prefix()
             prompts = self.prompts(questions)
@@ -81,17 +96,20 @@ class Reader:
             out: list[Answer | None] = [None] * len(prompts)
             with reading(self.base, prefix):
                 for at in range(0, len(order), batch_size):
-                    picked = order[at:at + batch_size]
+                    picked = order[at : at + batch_size]
                     rows = [prompts[i][cut:] for i in picked]
                     made = self._batch(prefix, rows, max_new_tokens, temperature, seed * 1_000_003 + at, k)
                     for i, (ids, ended, targets) in zip(picked, made, strict=True):
-                        text = self.base.tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True).strip()
+                        text = self.base.tokenizer.decode(
+                            ids[:-1] if ended else ids, skip_special_tokens=True
+                        ).strip()
                         out[i] = Answer(prompts[i], ids, text, ended, *targets)
                     on_done(len(picked))
         return [a for a in out if a is not None]
 
-    def _batch(self, prefix: Prefix, rows: list[list[int]], limit: int, temperature: float, seed: int, k: int
-               ) -> list[tuple[list[int], bool, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]]:
+    def _batch(
+        self, prefix: Prefix, rows: list[list[int]], limit: int, temperature: float, seed: int, k: int
+    ) -> list[tuple[list[int], bool, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]]:
         base, stops = self.base, self.base.stops
         draw = torch.Generator(device=base.device).manual_seed(seed % (1 << 62))
         state = new_rows(base, prefix, len(rows))

@@ -1,6 +1,7 @@
 """The adapter: a plain PEFT LoRA directory, its card, and loading it back.
 
-The directory loads with `PeftModel.from_pretrained` and in vLLM; `card.json` and the model card stand beside the weights.
+The directory loads with `PeftModel.from_pretrained` and in vLLM; `card.json` and the model card stand
+beside the weights.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class AdapterCard(Record):
 
 
 def add_lora(base: Base, rank: int, alpha: int, seed: int) -> Base:
-    """Puts a fresh LoRA on all linear layers (attention alone does not learn facts: 2604.15574). Deterministic by seed."""
+    """Puts a fresh LoRA on all linear layers (attention alone does not learn facts: 2604.15574).
+    Deterministic by seed."""
     import torch
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
@@ -37,7 +39,9 @@ def add_lora(base: Base, rank: int, alpha: int, seed: int) -> Base:
     model = base.model
     if base.quantize != "none":
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
+    config = LoraConfig(
+        r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
     base.model = get_peft_model(model, config)
     base.model.peft_config["default"].base_model_name_or_path = base.name
     return base
@@ -52,14 +56,17 @@ def load_adapter(base: Base, folder: Path) -> Base:
     except (OSError, ValueError) as fault:
         raise ModelError(f"{folder} holds no adapter of ours", mend="run `distill train` first") from fault
     if card.base_digest != base.digest:
-        raise ModelError(f"the adapter in {folder} was trained for {card.base}, not for {base.name} as loaded now",
-                         mend="train again for this base, or load the base it names")
+        raise ModelError(
+            f"the adapter in {folder} was trained for {card.base}, not for {base.name} as loaded now",
+            mend="train again for this base, or load the base it names",
+        )
     base.model = PeftModel.from_pretrained(base.model, str(folder)).eval()
     return base
 
 
 def save_adapter(base: Base, state: dict[str, Any], folder: Path, card: AdapterCard, title: str) -> None:
-    """Writes weights, config, card and model card; the card comes last, so that a folder without one is unfinished."""
+    """Writes weights, config, card and model card; the card comes last, so that a folder without one is
+    unfinished."""
     from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,14 +74,21 @@ def save_adapter(base: Base, state: dict[str, Any], folder: Path, card: AdapterC
     config = base.model.peft_config["default"].to_dict()
     config["inference_mode"] = True
     config = {k: sorted(v) if isinstance(v, set) else v for k, v in config.items()}
-    write_atomic(folder / "adapter_config.json", (json.dumps(config, indent=1, default=str, sort_keys=True) + "\n").encode())
+    write_atomic(
+        folder / "adapter_config.json",
+        (json.dumps(config, indent=1, default=str, sort_keys=True) + "\n").encode(),
+    )
     write_atomic(folder / "adapter_model.safetensors", save(state, metadata={"format": "pt"}))
     write_atomic(folder / "README.md", _model_card(card, title).encode())
     write_json(folder / "card.json", card)
 
 
 def _model_card(card: AdapterCard, title: str) -> str:
-    front = {"base_model": card.base, "library_name": "peft", "tags": ["lora", "context-distillation", "agent-memory"]}
+    front = {
+        "base_model": card.base,
+        "library_name": "peft",
+        "tags": ["lora", "context-distillation", "agent-memory"],
+    }
     lines = "\n".join(f"{k}: {json.dumps(v)}" for k, v in front.items())
     return f"""---
 {lines}

@@ -1,7 +1,9 @@
 """The training loop: a frozen base, a LoRA, and the teacher's targets. Plain PyTorch on accelerate.
 
-Sequences are drawn in an order that depends on the seed and the epoch alone; the loss is summed over answer tokens and
-divided by the answer tokens of the whole optimizer step, so micro-batches and accumulation change nothing. A checkpoint
+Sequences are drawn in an order that depends on the seed and the epoch alone; the loss is summed over answer
+tokens and
+divided by the answer tokens of the whole optimizer step, so micro-batches and accumulation change nothing.
+A checkpoint
 holds weights, optimizer and position: a run that is killed ends with the same loss as one that was not.
 Not covered: packing, several devices.
 """
@@ -50,12 +52,15 @@ def order(n: int, batch: int, epochs: int, seed: int) -> list[list[int]]:
     for epoch in range(epochs):
         rows = list(range(n))
         random.Random(seed * 10_007 + epoch).shuffle(rows)
-        steps += [rows[i:i + batch] for i in range(0, n, batch)]
+        steps += [rows[i : i + batch] for i in range(0, n, batch)]
     return steps
 
 
-def micro_batches(samples: Sequence[Sample], rows: Sequence[int], batch_tokens: int, at_least: int = 1) -> list[list[int]]:
-    """The rows of one step, by length, in pieces of at most `batch_tokens` padded tokens and at least `at_least` pieces."""
+def micro_batches(
+    samples: Sequence[Sample], rows: Sequence[int], batch_tokens: int, at_least: int = 1
+) -> list[list[int]]:
+    """The rows of one step, by length, in pieces of at most `batch_tokens` padded tokens and at least
+    `at_least` pieces."""
     by_length = sorted(rows, key=lambda i: (len(samples[i].prompt) + len(samples[i].ids), i))
     most = -(-len(by_length) // at_least)
     out: list[list[int]] = [[]]
@@ -68,36 +73,58 @@ def micro_batches(samples: Sequence[Sample], rows: Sequence[int], batch_tokens: 
 
 
 def batch_loss(model: Any, samples: Sequence[Sample], device: torch.device, pad: int) -> torch.Tensor:
-    """Summed KL of all answer tokens. Logits are made at answer positions only; padding is told by length, not by id."""
+    """Summed KL of all answer tokens. Logits are made at answer positions only; padding is told by length,
+    not by id."""
     width = max(len(s.prompt) + len(s.ids) for s in samples)
     ids = torch.full((len(samples), width), pad)
     mask = torch.zeros(len(samples), width, dtype=torch.long)
     where = []
     for row, s in enumerate(samples):
         whole = s.prompt + s.ids
-        ids[row, :len(whole)] = torch.tensor(whole)
-        mask[row, :len(whole)] = 1
+        ids[row, : len(whole)] = torch.tensor(whole)
+        mask[row, : len(whole)] = 1
         start = row * width + len(s.prompt) - 1
         where += range(start, start + len(s.ids))
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    hidden = inner.model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).last_hidden_state
+    hidden = inner.model(
+        input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False
+    ).last_hidden_state
     picked = hidden.reshape(-1, hidden.shape[-1])[torch.tensor(where, device=device)]
     logits = inner.lm_head(picked)
-    top_ids, top_logp, tail = (torch.cat([getattr(s, name) for s in samples]).to(device) for name in ("top_ids", "top_logp", "tail"))
+    top_ids, top_logp, tail = (
+        torch.cat([getattr(s, name) for s in samples]).to(device) for name in ("top_ids", "top_logp", "tail")
+    )
     return topk_kl(logits, top_ids, top_logp, tail).sum()
 
 
-def train(base: Base, samples: Sequence[Sample], folder: Path, inputs: str, *, lr: float, epochs: int, batch_size: int,
-          batch_tokens: int, accumulate: int, warmup: float, max_steps: int | None, eval_every: int, patience: int,
-          checkpoint_every: int, seed: int, compile_model: bool = False, look: Callable[[], float] | None = None,
-          progress: Callable[[int, int, float, float | None], None] = lambda step, total, loss, recall: None
-          ) -> tuple[State, dict[str, torch.Tensor]]:
+def train(
+    base: Base,
+    samples: Sequence[Sample],
+    folder: Path,
+    inputs: str,
+    *,
+    lr: float,
+    epochs: int,
+    batch_size: int,
+    batch_tokens: int,
+    accumulate: int,
+    warmup: float,
+    max_steps: int | None,
+    eval_every: int,
+    patience: int,
+    checkpoint_every: int,
+    seed: int,
+    compile_model: bool = False,
+    look: Callable[[], float] | None = None,
+    progress: Callable[[int, int, float, float | None], None] = lambda step, total, loss, recall: None,
+) -> tuple[State, dict[str, torch.Tensor]]:
     """Trains the LoRA of `base` and returns the state and the best adapter weights.
 
     Args:
         look: dev recall in [0, 1] of the student as it stands, or None; the best look is what is kept.
         inputs: digest of everything the run depends on; a checkpoint of other inputs is not resumed.
-        progress: called after each step with step, steps in all, loss in nats a token, and dev recall when it was looked at.
+        progress: called after each step with step, steps in all, loss in nats a token, and dev recall when
+        it was looked at.
     """
     from accelerate import Accelerator
     from peft import get_peft_model_state_dict, set_peft_model_state_dict
@@ -148,8 +175,16 @@ def train(base: Base, samples: Sequence[Sample], folder: Path, inputs: str, *, l
         if last and not look:
             best = _copy(get_peft_model_state_dict(base.model))
         if last or state.stopped or state.step % checkpoint_every == 0:
-            _save(path, {"inputs": inputs, "state": vars(state), "best": best, "optimizer": optimizer.state_dict(),
-                         "adapter": _copy(get_peft_model_state_dict(base.model))})
+            _save(
+                path,
+                {
+                    "inputs": inputs,
+                    "state": vars(state),
+                    "best": best,
+                    "optimizer": optimizer.state_dict(),
+                    "adapter": _copy(get_peft_model_state_dict(base.model)),
+                },
+            )
         progress(state.step, len(steps), total, recall)
     return state, best
 
@@ -168,7 +203,8 @@ def _save(path: Path, value: dict[str, Any]) -> None:
 
 
 def _load(path: Path, inputs: str) -> dict[str, Any] | None:
-    """The checkpoint, or None when there is none or it belongs to another run. Files are replaced whole, never torn."""
+    """The checkpoint, or None when there is none or it belongs to another run. Files are replaced whole,
+    never torn."""
     if not path.exists():
         return None
     saved = torch.load(path, weights_only=True, map_location="cpu")

@@ -1,8 +1,11 @@
 """The distillation loss: forward KL to the teacher's top-k plus one tail bucket.
 
-`KL = sum_k p_k (log p_k - log q_k) + p_tail (log p_tail - log q_tail)` over the teacher's support, as in Cartridges
-(2506.06266) with the tail bin of OEL (2603.16856), so that mass outside the top-k is neither dropped nor renormalised
-(bias of truncation: 2503.16870). With k = vocabulary it is the full KL. Summed over tokens; the loop normalises.
+`KL = sum_k p_k (log p_k - log q_k) + p_tail (log p_tail - log q_tail)` over the teacher's support, as in
+Cartridges
+(2506.06266) with the tail bin of OEL (2603.16856), so that mass outside the top-k is neither dropped nor
+renormalised
+(bias of truncation: 2503.16870). With k = vocabulary it is the full KL. Summed over tokens; the loop
+normalises.
 """
 
 from __future__ import annotations
@@ -12,12 +15,15 @@ import torch
 _TINY = 1e-9  # smallest tail mass of the student that is told from none
 
 
-def topk_kl(logits: torch.Tensor, top_ids: torch.Tensor, top_logp: torch.Tensor, tail: torch.Tensor) -> torch.Tensor:
+def topk_kl(
+    logits: torch.Tensor, top_ids: torch.Tensor, top_logp: torch.Tensor, tail: torch.Tensor
+) -> torch.Tensor:
     """Forward KL of each position, in nats.
 
     Args:
         logits: (T, V) of the student, any float type.
-        top_ids, top_logp: (T, k) of the teacher. tail: (T,) log of the teacher's mass outside the k; -inf when k = V.
+        top_ids, top_logp: (T, k) of the teacher. tail: (T,) log of the teacher's mass outside the k; -inf
+        when k = V.
     Returns: (T,) float32, zero where student and teacher agree.
     """
     logits = logits.float()

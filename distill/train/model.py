@@ -1,6 +1,7 @@
 """The base model: loading it, its digests, and turning a question into token ids in exactly one way.
 
-Covers local directories, hub ids and `pocket`; nf4 and int8 through bitsandbytes. Not covered: adapters (`adapter.py`),
+Covers local directories, hub ids and `pocket`; nf4 and int8 through bitsandbytes. Not covered: adapters
+(`adapter.py`),
 generation (`synth/teacher.py`).
 """
 
@@ -49,24 +50,30 @@ class Base:
         ids = configured if isinstance(configured, list) else [configured]
         return {i for i in [*ids, self.tokenizer.eos_token_id] if i is not None}
 
-
     def answer_ids(self, text: str) -> list[int]:
-        """Ids of an answer that came as text, with the end token: what the template puts after the generation prompt."""
+        """Ids of an answer that came as text, with the end token: what the template puts after the
+        generation prompt."""
         turn = [{"role": "user", "content": "a"}]
         render = self.tokenizer.apply_chat_template
         head = render(turn, add_generation_prompt=True, tokenize=False, enable_thinking=False)
-        whole = render([*turn, {"role": "assistant", "content": text.strip()}], tokenize=False, enable_thinking=False)
-        rest = whole[len(head):] if whole.startswith(head) else text.strip() + self.tokenizer.eos_token
+        whole = render(
+            [*turn, {"role": "assistant", "content": text.strip()}], tokenize=False, enable_thinking=False
+        )
+        rest = whole[len(head) :] if whole.startswith(head) else text.strip() + self.tokenizer.eos_token
         ids = self.tokenizer(rest, add_special_tokens=False)["input_ids"]
         ends = [i for i, token in enumerate(ids) if token in self.stops]
-        return list(ids[:ends[0] + 1] if ends else [*ids, self.tokenizer.eos_token_id])
+        return list(ids[: ends[0] + 1] if ends else [*ids, self.tokenizer.eos_token_id])
 
 
 def _folder_digest(folder: Path) -> str:
-    """Names, sizes and content of config and tokenizer files; of weight files the first and last 4 MiB each."""
+    """Names, sizes and content of config and tokenizer files; of weight files the first and last 4 MiB
+    each."""
     total = hashlib.sha256()
     for path in sorted(folder.glob("*")):
-        if path.suffix not in (".json", ".jinja", ".model", ".txt", ".safetensors", ".bin") or path.name == "training.json":
+        if (
+            path.suffix not in (".json", ".jinja", ".model", ".txt", ".safetensors", ".bin")
+            or path.name == "training.json"
+        ):
             continue
         total.update(f"{path.name} {path.stat().st_size}\n".encode())
         with open(path, "rb") as file:
@@ -80,7 +87,9 @@ def _folder_digest(folder: Path) -> str:
 def _pick_device(device: str) -> str:
     if device != "auto":
         if device.startswith("cuda") and not torch.cuda.is_available():
-            raise ModelError(f"base.device is {device}, but torch finds no GPU", mend="use `--set base.device=auto`")
+            raise ModelError(
+                f"base.device is {device}, but torch finds no GPU", mend="use `--set base.device=auto`"
+            )
         return device
     return "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -98,15 +107,23 @@ def load_base(name: str, quantize: str = "none", dtype: str = "auto", device: st
     logging.disable_progress_bar()
     where = str(POCKET) if name == "pocket" else name
     target = _pick_device(device)
-    number = {"auto": torch.bfloat16 if target.startswith("cuda") else torch.float32, "float32": torch.float32,
-              "bfloat16": torch.bfloat16, "float16": torch.float16}[dtype]
+    number = {
+        "auto": torch.bfloat16 if target.startswith("cuda") else torch.float32,
+        "float32": torch.float32,
+        "bfloat16": torch.bfloat16,
+        "float16": torch.float16,
+    }[dtype]
     options: dict[str, Any] = {"dtype": number}
     if quantize != "none":
         from transformers import BitsAndBytesConfig
 
         options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=quantize == "nf4", load_in_8bit=quantize == "int8", bnb_4bit_quant_type="nf4",
-            bnb_4bit_compute_dtype=number, bnb_4bit_use_double_quant=True)
+            load_in_4bit=quantize == "nf4",
+            load_in_8bit=quantize == "int8",
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=number,
+            bnb_4bit_use_double_quant=True,
+        )
         options["device_map"] = {"": target}
     try:
         tokenizer = AutoTokenizer.from_pretrained(where)
@@ -117,38 +134,49 @@ def load_base(name: str, quantize: str = "none", dtype: str = "auto", device: st
         reason = str(fault).strip().splitlines()[0][:200] if str(fault).strip() else type(fault).__name__
         raise ModelError(
             f"base model '{name}' cannot be loaded: {reason}",
-            mend="give a model directory, a hub id that this machine can reach, or `--set base.model=pocket`") from fault
+            mend="give a model directory, a hub id that this machine can reach, or `--set base.model=pocket`",
+        ) from fault
     if not tokenizer.chat_template:
         raise ModelError(f"base model '{name}' has no chat template", mend="use its instruct or chat variant")
     if quantize == "none":
         model.to(target)
     model.eval().requires_grad_(False)
     folder = Path(where)
-    weights = _folder_digest(folder) if folder.is_dir() else digest(
-        json.dumps([where, getattr(model.config, "_commit_hash", None)]))
+    weights = (
+        _folder_digest(folder)
+        if folder.is_dir()
+        else digest(json.dumps([where, getattr(model.config, "_commit_hash", None)]))
+    )
     context = getattr(model.config.get_text_config(), "max_position_embeddings", 1 << 20)
     return Base(name, model, tokenizer, weights, digest(tokenizer.chat_template), context, quantize)
 
 
 def prompt_ids(base: Base, question: str, memory: str | None) -> list[int]:
-    """Token ids of one user turn, up to where the answer begins; with `memory` in the system turn, or without one.
+    """Token ids of one user turn, up to where the answer begins; with `memory` in the system turn, or
+    without one.
 
-    The template is rendered once, here, for teacher, student and every arm. Thinking is switched off where a template
+    The template is rendered once, here, for teacher, student and every arm. Thinking is switched off where
+    a template
     knows the word.
     """
     messages = [{"role": "user", "content": question}]
     if memory is not None:
         messages.insert(0, {"role": "system", "content": MEMORY.format(memory=memory)})
     ids = base.tokenizer.apply_chat_template(
-        messages, add_generation_prompt=True, tokenize=True, enable_thinking=False, return_dict=False)
+        messages, add_generation_prompt=True, tokenize=True, enable_thinking=False, return_dict=False
+    )
     return list(ids)
 
 
 def check_context(base: Base, memory: str, room: int) -> int:
-    """Tokens of the memory in the system turn. Raises ModelError when memory and `room` do not fit: nothing is ever cut."""
+    """Tokens of the memory in the system turn. Raises ModelError when memory and `room` do not fit: nothing
+    is ever cut."""
     used = len(prompt_ids(base, "", memory))
     if used + room > base.context:
         raise ModelError(
-            f"the memory takes {used:,} tokens and {room:,} more are needed, but {base.name} reads {base.context:,}",
-            mend="give fewer `memory.sources`, route units to tokens by `route.overrides`, or take a base with a longer context")
+            f"the memory takes {used:,} tokens and {room:,} more are needed, "
+            f"but {base.name} reads {base.context:,}",
+            mend="give fewer `memory.sources`, route units to tokens by `route.overrides`, "
+            "or take a base with a longer context",
+        )
     return used

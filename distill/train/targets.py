@@ -1,9 +1,12 @@
 """The teacher's targets: top-k log-probabilities over one shared prefix.
 
-The memory's keys and values are computed once and serve every row of every batch without being copied (the idea of Prefix
-Grouper, arXiv 2506.05433; the saving is measured as in CDLM, 2605.28889). Rows hold only their own suffix in the cache.
+The memory's keys and values are computed once and serve every row of every batch without being copied (the
+idea of Prefix
+Grouper, arXiv 2506.05433; the saving is measured as in CDLM, 2605.28889). Rows hold only their own suffix
+in the cache.
 
-Covers models whose layers are all full attention; others get their prefix as part of each row, which is slower and equal.
+Covers models whose layers are all full attention; others get their prefix as part of each row, which is
+slower and equal.
 Not covered: sliding-window and hybrid caches, offloading of a prefix that does not fit.
 """
 
@@ -27,8 +30,16 @@ _ACTIVE: ContextVar[Layers | None] = ContextVar("prefix", default=None)
 _SCORES = 1 << 27  # most attention scores held at once; rows are taken in pieces beyond that
 
 
-def _attention(module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: Any,
-               scaling: float | None = None, dropout: float = 0.0, **kwargs: Any) -> tuple[torch.Tensor, None]:
+def _attention(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: Any,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
     """Attention to the shared prefix and to the row's own suffix, as one softmax.
 
     query: (rows, heads, new, width); key, value: (rows, kv_heads, suffix, width), the suffix alone.
@@ -36,27 +47,50 @@ def _attention(module: Any, query: torch.Tensor, key: torch.Tensor, value: torch
     """
     layers = _ACTIVE.get()
     if layers is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
+        )
     pk, pv = layers[module.layer_idx]
     rows, heads, new, width = query.shape
     step = max(1, _SCORES // max(1, heads * new * (pk.shape[1] + key.shape[2])))
-    pieces = [_joint(query[i:i + step], key[i:i + step], value[i:i + step], pk, pv, attention_mask[i:i + step],
-                     scaling or width**-0.5) for i in range(0, rows, step)]
+    pieces = [
+        _joint(
+            query[i : i + step],
+            key[i : i + step],
+            value[i : i + step],
+            pk,
+            pv,
+            attention_mask[i : i + step],
+            scaling or width**-0.5,
+        )
+        for i in range(0, rows, step)
+    ]
     return torch.cat(pieces), None
 
 
-def _joint(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, pk: torch.Tensor, pv: torch.Tensor, mask: torch.Tensor,
-           scaling: float) -> torch.Tensor:
+def _joint(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    pk: torch.Tensor,
+    pv: torch.Tensor,
+    mask: torch.Tensor,
+    scaling: float,
+) -> torch.Tensor:
     rows, heads, new, width = q.shape
     kv, group, past = k.shape[1], heads // k.shape[1], pk.shape[1]
     q = q.reshape(rows, kv, group * new, width) * scaling
-    flat = q.transpose(0, 1).reshape(kv, rows * group * new, width)  # one matrix per kv head meets the one prefix
+    flat = q.transpose(0, 1).reshape(
+        kv, rows * group * new, width
+    )  # one matrix per kv head meets the one prefix
     shared = (flat @ pk.mT).view(kv, rows, group, new, past).permute(1, 0, 2, 3, 4)
     own = (q @ k.mT).view(rows, kv, group, new, -1)
     own = own.masked_fill(~mask[:, :, None], torch.finfo(own.dtype).min)
     weights = torch.cat([shared, own], -1).float().softmax(-1).to(q.dtype)
     ws, wo = weights[..., :past], weights[..., past:]
-    out = (ws.permute(1, 0, 2, 3, 4).reshape(kv, rows * group * new, past) @ pv).view(kv, rows, group * new, width)
+    out = (ws.permute(1, 0, 2, 3, 4).reshape(kv, rows * group * new, past) @ pv).view(
+        kv, rows, group * new, width
+    )
     out = out.transpose(0, 1) + wo.reshape(rows, kv, group * new, -1) @ v
     return out.view(rows, heads, new, width).transpose(1, 2)
 
@@ -69,8 +103,11 @@ def shareable(model: Any) -> bool:
     config = model.config.get_text_config()
     kinds = getattr(config, "layer_types", None) or ["full_attention"]
     odd = getattr(config, "attn_logit_softcapping", None) or getattr(config, "sliding_window", None)
-    return set(kinds) == {"full_attention"} and not odd and config.model_type in (
-        "qwen3", "qwen2", "llama", "mistral", "smollm3", "olmo2", "phi3")
+    return (
+        set(kinds) == {"full_attention"}
+        and not odd
+        and config.model_type in ("qwen3", "qwen2", "llama", "mistral", "smollm3", "olmo2", "phi3")
+    )
 
 
 @dataclass
@@ -91,14 +128,15 @@ def build_prefix(base: Base, ids: list[int], chunk: int = 2048) -> Prefix:
         return Prefix(ids, None)
     cache = DynamicCache()
     for i in range(0, len(ids), chunk):
-        part = torch.tensor([ids[i:i + chunk]], device=base.device)
+        part = torch.tensor([ids[i : i + chunk]], device=base.device)
         base.model(input_ids=part, past_key_values=cache, use_cache=True, logits_to_keep=1)
     return Prefix(ids, [(layer.keys[0], layer.values[0]) for layer in cache.layers])  # type: ignore[union-attr, index]
 
 
 @contextlib.contextmanager
 def reading(base: Base, prefix: Prefix) -> Iterator[None]:
-    """While open, every row of every forward sees the prefix's keys and values; restored exactly afterwards."""
+    """While open, every row of every forward sees the prefix's keys and values; restored exactly
+    afterwards."""
     if prefix.layers is None:
         yield
         return
@@ -130,8 +168,14 @@ class Rows:
         if self.shared:
             causal = torch.ones(new, total, dtype=torch.bool, device=ids.device).tril(total - new)
             mask = (causal & self.own[:, None, :])[:, None]
-        out = model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=self.cache,
-                    use_cache=True, logits_to_keep=keep)
+        out = model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=keep,
+        )
         return out.logits
 
     def select(self, keep: torch.Tensor) -> None:
@@ -146,7 +190,8 @@ def new_rows(base: Base, prefix: Prefix, count: int) -> Rows:
 
 
 def top(logits: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Top-k of the raw distribution: ids, log-probabilities (float32) and log of the tail's mass, over the last axis."""
+    """Top-k of the raw distribution: ids, log-probabilities (float32) and log of the tail's mass, over the
+    last axis."""
     logits = logits.float()
     values, ids = logits.topk(min(k, logits.shape[-1]), -1)
     total = logits.logsumexp(-1, keepdim=True)
@@ -160,9 +205,11 @@ def top(logits: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor, torch
 
 
 @torch.no_grad()
-def score(base: Base, prefix: Prefix, prompts: list[list[int]], answers: list[list[int]], k: int, batch_size: int
-          ) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Teacher targets for given answers, in one forward of each suffix: (T, k) ids, (T, k) log-probabilities, (T,) tail.
+def score(
+    base: Base, prefix: Prefix, prompts: list[list[int]], answers: list[list[int]], k: int, batch_size: int
+) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Teacher targets for given answers, in one forward of each suffix: (T, k) ids, (T, k)
+    log-probabilities, (T,) tail.
 
     For answers that come from elsewhere (a server, a user's data). `prompts` are whole, prefix included.
     """
@@ -171,14 +218,14 @@ def score(base: Base, prefix: Prefix, prompts: list[list[int]], answers: list[li
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]) + len(answers[i]))
     with reading(base, prefix):
         for at in range(0, len(order), batch_size):
-            picked = order[at:at + batch_size]
+            picked = order[at : at + batch_size]
             rows = [prompts[i][cut:] + answers[i] for i in picked]
             ids, real = left_pad(rows, base.pad, base.device)
             keep = max(len(answers[i]) for i in picked) + 1
             logits = new_rows(base, prefix, len(rows)).forward(base.model, ids, real, keep)
             for row, i in enumerate(picked):
                 n = len(answers[i])
-                a, b, c = top(logits[row, -n - 1:-1], k)
+                a, b, c = top(logits[row, -n - 1 : -1], k)
                 out[i] = (a.cpu(), b.cpu(), c.cpu())
     return out
 
@@ -189,6 +236,6 @@ def left_pad(rows: list[list[int]], pad: int, device: torch.device) -> tuple[tor
     ids = torch.full((len(rows), width), pad, dtype=torch.long)
     real = torch.zeros(len(rows), width, dtype=torch.bool)
     for i, row in enumerate(rows):
-        ids[i, width - len(row):] = torch.tensor(row)
-        real[i, width - len(row):] = True
+        ids[i, width - len(row) :] = torch.tensor(row)
+        real[i, width - len(row) :] = True
     return ids.to(device), real.to(device)

@@ -20,9 +20,21 @@ def tiny(seed: int = 0, pad_is_end: bool = False) -> Base:
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     torch.manual_seed(seed)
-    model = Qwen3ForCausalLM(Qwen3Config(
-        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
-        head_dim=16, max_position_embeddings=256, tie_word_embeddings=True, eos_token_id=4, pad_token_id=4 if pad_is_end else 0))
+    model = Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=64,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=16,
+            max_position_embeddings=256,
+            tie_word_embeddings=True,
+            eos_token_id=4,
+            pad_token_id=4 if pad_is_end else 0,
+        )
+    )
     with torch.no_grad():  # wide enough logits to be sure of an answer
         model.model.embed_tokens.weight.normal_(0.0, 0.5)
 
@@ -44,7 +56,7 @@ def made_up(base: Base, n: int, k: int = 8) -> list[Sample]:
         prompt = torch.randint(5, 64, (int(torch.randint(3, 9, (1,), generator=g)),), generator=g).tolist()
         ids = [*torch.randint(5, 64, (int(torch.randint(1, 6, (1,), generator=g)),), generator=g).tolist(), 4]
         with torch.no_grad():
-            logits = teacher(input_ids=torch.tensor([prompt + ids])).logits[0, len(prompt) - 1:-1]
+            logits = teacher(input_ids=torch.tensor([prompt + ids])).logits[0, len(prompt) - 1 : -1]
         out.append(Sample(prompt, ids, *top(logits, k)))
     return out
 
@@ -57,7 +69,9 @@ def test_teacher_against_itself_is_zero(k: int) -> None:
 
 def test_whole_vocabulary_is_the_full_kl() -> None:
     student, teacher = torch.randn(5, 64), torch.randn(5, 64) * 2
-    full = F.kl_div(student.log_softmax(-1), teacher.log_softmax(-1), reduction="none", log_target=True).sum(-1)
+    full = F.kl_div(student.log_softmax(-1), teacher.log_softmax(-1), reduction="none", log_target=True).sum(
+        -1
+    )
     assert torch.allclose(topk_kl(student, *targets(teacher, 64)), full, atol=1e-5)
 
 
@@ -107,10 +121,31 @@ def test_end_is_learned_where_padding_is_the_end_token(tmp_path: Path) -> None:
     one_hot[0, 20] = one_hot[1, 4] = 30.0
     sample = Sample(prompt, [20, 4], *top(one_hot, 4))
     longer = Sample([13, 14, 15, 16, 17], [21, 22, 4], *top(torch.eye(64)[[21, 22, 4]] * 60 - 30, 4))
-    train(base, [sample, longer], tmp_path, "x", lr=2e-2, epochs=120, batch_size=2, batch_tokens=64, accumulate=1, warmup=0.02,
-          max_steps=None, eval_every=1000, patience=0, checkpoint_every=1000, seed=0)
-    said = base.model.generate(input_ids=torch.tensor([prompt]), attention_mask=torch.ones(1, 3, dtype=torch.long), max_new_tokens=6,
-                               do_sample=False, eos_token_id=4, pad_token_id=4)[0, 3:].tolist()
+    train(
+        base,
+        [sample, longer],
+        tmp_path,
+        "x",
+        lr=2e-2,
+        epochs=120,
+        batch_size=2,
+        batch_tokens=64,
+        accumulate=1,
+        warmup=0.02,
+        max_steps=None,
+        eval_every=1000,
+        patience=0,
+        checkpoint_every=1000,
+        seed=0,
+    )
+    said = base.model.generate(
+        input_ids=torch.tensor([prompt]),
+        attention_mask=torch.ones(1, 3, dtype=torch.long),
+        max_new_tokens=6,
+        do_sample=False,
+        eos_token_id=4,
+        pad_token_id=4,
+    )[0, 3:].tolist()
     assert said == [20, 4]
 
 
@@ -118,7 +153,7 @@ def test_order_is_by_seed_and_complete() -> None:
     steps = order(10, 4, 3, 1)
     assert [len(s) for s in steps] == [4, 4, 2] * 3
     for epoch in range(3):
-        assert sorted(sum(steps[3 * epoch:3 * epoch + 3], [])) == list(range(10))
+        assert sorted(i for step in steps[3 * epoch : 3 * epoch + 3] for i in step) == list(range(10))
     assert steps == order(10, 4, 3, 1) != order(10, 4, 3, 2)
 
 
@@ -126,13 +161,27 @@ def test_micro_batches_hold_every_row_once_and_keep_the_limit() -> None:
     base = tiny()
     samples = made_up(base, 20)
     pieces = micro_batches(samples, range(20), batch_tokens=40)
-    assert sorted(sum(pieces, [])) == list(range(20))
+    assert sorted(i for piece in pieces for i in piece) == list(range(20))
     for piece in pieces:
-        assert len(piece) == 1 or len(piece) * max(len(samples[i].prompt) + len(samples[i].ids) for i in piece) <= 40
+        assert (
+            len(piece) == 1
+            or len(piece) * max(len(samples[i].prompt) + len(samples[i].ids) for i in piece) <= 40
+        )
 
 
-OPTIONS = dict(lr=5e-3, epochs=2, batch_size=5, batch_tokens=128, accumulate=1, warmup=0.1, max_steps=5, eval_every=100, patience=0,
-               checkpoint_every=1, seed=0)
+OPTIONS = dict(
+    lr=5e-3,
+    epochs=2,
+    batch_size=5,
+    batch_tokens=128,
+    accumulate=1,
+    warmup=0.1,
+    max_steps=5,
+    eval_every=100,
+    patience=0,
+    checkpoint_every=1,
+    seed=0,
+)
 
 
 def test_five_losses(tmp_path: Path) -> None:
@@ -155,12 +204,21 @@ def test_a_killed_run_ends_with_the_same_loss(tmp_path: Path, killed_at: int) ->
         pass
 
     def kill(step: int, total: int, loss: float, recall: float | None) -> None:
-        if step == killed_at + 1:  # after the checkpoint of `killed_at`, before that of the next step is of use
+        if (
+            step == killed_at + 1
+        ):  # after the checkpoint of `killed_at`, before that of the next step is of use
             raise Killed
 
     broken = add_lora(tiny(), 4, 8, 0)
     with pytest.raises(Killed):
-        train(broken, samples, tmp_path / "broken", "x", **{**OPTIONS, "checkpoint_every": killed_at}, progress=kill)  # type: ignore[arg-type]
+        train(
+            broken,
+            samples,
+            tmp_path / "broken",
+            "x",
+            **{**OPTIONS, "checkpoint_every": killed_at},
+            progress=kill,
+        )  # type: ignore[arg-type]
     again = add_lora(tiny(), 4, 8, 5)  # another start: all that counts must come from the checkpoint
     state, resumed = train(again, samples, tmp_path / "broken", "x", **OPTIONS)  # type: ignore[arg-type]
     assert state.losses == pytest.approx(whole.losses, rel=1e-6)
