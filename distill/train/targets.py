@@ -92,7 +92,7 @@ def _joint(
         kv, rows, group * new, width
     )
     out = out.transpose(0, 1) + wo.reshape(rows, kv, group * new, -1) @ v
-    return out.view(rows, heads, new, width).transpose(1, 2)
+    return out.reshape(rows, heads, new, width).transpose(1, 2)
 
 
 AttentionInterface.register("shared_prefix", _attention)

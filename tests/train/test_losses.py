@@ -191,7 +191,7 @@ def test_five_losses(tmp_path: Path) -> None:
     assert state.losses == pytest.approx(FIVE, rel=2e-4)
 
 
-FIVE: list[float] = []
+FIVE = [0.026399, 0.018322, 0.019526, 0.03917, 0.007009]
 
 
 @pytest.mark.parametrize("killed_at", [1, 3])

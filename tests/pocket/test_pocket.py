@@ -1,0 +1,116 @@
+"""The embedded base model: what ships, what its world holds, and the parts it is trained with."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+import torch
+
+from distill.pocket import world as W
+from distill.pocket.build import copies, encode, new_model
+from distill.pocket.evaluate import answerable
+from distill.pocket.muon import Muon
+from distill.pocket.words import entity, is_heldout
+from distill.synth.families import FAMILIES, UNKNOWN
+from distill.train.model import POCKET, load_base
+
+
+def test_what_ships_is_small_and_complete() -> None:
+    assert sum(p.stat().st_size for p in POCKET.rglob("*")) < 16 << 20
+    assert {"model.safetensors", "tokenizer.json", "config.json", "README.md"} <= {
+        p.name for p in POCKET.iterdir()
+    }
+    assert json.loads((POCKET / "config.json").read_text())["model_type"] == "qwen3"
+
+
+def test_muon_is_torchs_muon() -> None:
+    torch.manual_seed(0)
+    start = [torch.randn(16, 16), torch.randn(48, 16), torch.randn(16, 48)]
+    ours, theirs = ([torch.nn.Parameter(p.clone()) for p in start] for _ in range(2))
+    one = Muon(ours, lr=0.02, momentum=0.95, weight_decay=0.01)
+    two = torch.optim.Muon(theirs, lr=0.02, momentum=0.95, weight_decay=0.01, adjust_lr_fn="original")
+    for _ in range(3):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn(a.shape)
+            b.grad = a.grad.clone()
+        one.step()
+        two.step()
+    for a, b in zip(ours, theirs, strict=True):  # theirs orthogonalises in bf16
+        assert (a - b).abs().max() < 2e-3
+
+
+def test_a_fresh_model_already_copies() -> None:
+    """The induction circuit: better than chance among random tokens, before any training."""
+    model = new_model(512)
+    ids, weight = copies(random.Random(0), 512)
+    with torch.no_grad():
+        logits = model(input_ids=ids).logits[:, :-1]
+    pick = weight[:, 1:] > 0
+    rank = (logits[pick] > logits[pick].gather(1, ids[:, 1:][pick][:, None])).sum(-1).float()
+    assert rank.median() < 128  # chance is 256
+
+
+def test_training_never_says_a_heldout_name() -> None:
+    r = random.Random(3)
+    for _ in range(20):
+        memory = W.world(r, 12)
+        for line in memory.lines:
+            if line.fact:
+                relation, name, value = line.fact
+                assert not is_heldout(name)
+                assert relation.name in W.CLOSED or not is_heldout(value.strip("`"))
+
+
+def test_evaluation_uses_heldout_names_alone() -> None:
+    facts = [line.fact for line in W.fact_lines(random.Random(4), 24, True) if line.fact]
+    assert len(facts) == 24
+    assert all(is_heldout(name) for _, name, _ in facts)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_answers_are_in_the_memory_or_unknown(seed: int) -> None:
+    r = random.Random(seed)
+    memory = W.world(r, 12)
+    flat = memory.text.replace("\n", " ")
+    for turn in W.turns(r, memory, 60):
+        if turn.skill in ("recall", "reverse", "cloze", "quote"):
+            assert turn.answer in flat
+        elif turn.skill == "abstain":
+            assert turn.answer == UNKNOWN
+        elif turn.skill in ("tool", "default"):
+            assert set(json.loads(turn.answer)) == {"tool", "input"}
+
+
+def test_written_questions_are_answerable_by_the_same_tables() -> None:
+    r = random.Random(6)
+    for line in W.world(r, 30).lines:
+        for family in ("recall", "apply", "reverse", "summary"):
+            turn = W.write(r, line, family)
+            if turn:
+                assert turn.question == FAMILIES[family].format(line=line.statement)
+                assert answerable(line, turn.answer)
+    stranger = W.Line("x", (W.RELATIONS[0], "some-name", "1"))
+    assert not answerable(stranger, "Which port does other-name use?")
+
+
+def test_training_turns_are_what_the_chat_template_makes() -> None:
+    base, r = load_base("pocket"), random.Random(8)
+    memory = W.world(r, 4)
+    turns = W.turns(r, memory, 3)
+    ids, spans = encode(base.tokenizer, memory.text, turns)
+    messages = [{"role": "system", "content": "Memory:\n" + memory.text}]
+    for turn in turns:
+        messages += [
+            {"role": "user", "content": turn.question},
+            {"role": "assistant", "content": turn.answer},
+        ]
+    assert ids == list(base.tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False))
+    for (start, end, _), turn in zip(spans, turns, strict=True):
+        assert base.tokenizer.decode(ids[start : end - 1]).strip() == turn.answer
+
+
+def test_names_are_many() -> None:
+    r = random.Random(1)
+    assert len({entity(r) for _ in range(2000)}) > 1800

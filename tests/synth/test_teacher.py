@@ -1,0 +1,129 @@
+"""The teacher over a shared prefix: exact, restored, and its ids are the student's ids."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from distill.errors import ModelError
+from distill.synth.families import MEMORY
+from distill.synth.teacher import Reader
+from distill.train.model import Base, check_context, load_base, prompt_ids
+from distill.train.targets import score
+
+LINES = "- amber-heron runs on port 4417.\n- quiet-fox is owned by Maya Lund.\n- Run the tests of oak with `just ci`.\n"
+QUESTIONS = [
+    "Which port does amber-heron use?",
+    "Who owns quiet-fox?",
+    "Complete: Run the tests",
+    "Count from 3 to 6.",
+    "?",
+]
+
+
+@pytest.fixture(scope="module")
+def base() -> Base:
+    return load_base("pocket")
+
+
+def other(kind: str) -> Base:
+    """A random model of another architecture, with the pocket tokenizer."""
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM
+
+    pocket = load_base("pocket")
+    shape = dict(
+        vocab_size=len(pocket.tokenizer),
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        eos_token_id=4,
+        pad_token_id=0,
+    )
+    torch.manual_seed(0)
+    if kind == "llama":
+        model = LlamaForCausalLM(LlamaConfig(**shape))
+    else:
+        model = Gemma3ForCausalLM(Gemma3TextConfig(**shape, sliding_window=8))
+    return Base(kind, model.eval(), pocket.tokenizer, "sha256:0", "sha256:1", 2048)
+
+
+@pytest.mark.parametrize("kind", ["pocket", "llama", "gemma3"])
+def test_targets_equal_the_naive_forward(base: Base, kind: str) -> None:
+    """Grouped queries and (through the fallback) sliding windows: the same top-k as one full forward a row."""
+    model = base if kind == "pocket" else other(kind)
+    answers = Reader(model, LINES * 4).answer(QUESTIONS, 10, k=6, batch_size=2)
+    for question, answer in zip(QUESTIONS, answers, strict=True):
+        assert answer.prompt == prompt_ids(model, question, LINES * 4)
+        with torch.no_grad():
+            logits = model.model(input_ids=torch.tensor([answer.prompt + answer.ids])).logits[0]
+        naive = logits[len(answer.prompt) - 1 : -1].float().log_softmax(-1)
+        assert (naive.gather(1, answer.top_ids) - answer.top_logp).abs().max() < 1e-4
+        tail = (1 - answer.top_logp.exp().sum(-1)).clamp(min=0)
+        assert (answer.tail.exp() - tail).abs().max() < 1e-4
+
+
+def test_scoring_a_given_answer_equals_capturing_it(base: Base) -> None:
+    reader = Reader(base, LINES)
+    answers = reader.answer(QUESTIONS, 10, k=6)
+    again = score(base, reader.prefix(), [a.prompt for a in answers], [a.ids for a in answers], 6, 3)
+    for answer, (_, logp, tail) in zip(answers, again, strict=True):
+        assert (answer.top_logp - logp).abs().max() < 1e-4
+        assert (answer.tail - tail).abs().max() < 1e-2
+
+
+def test_the_prefix_is_restored_after_each_batch(base: Base) -> None:
+    reader = Reader(base, LINES)
+    assert reader.prefix().layers is not None
+    before = [k.clone() for k, _ in reader.prefix().layers or []]
+    first = [a.ids for a in reader.answer(QUESTIONS, 8)]
+    assert [a.ids for a in reader.answer(QUESTIONS, 8)] == first
+    for old, (new, _) in zip(before, reader.prefix().layers or [], strict=True):
+        assert torch.equal(old, new)
+
+
+def test_batch_size_does_not_change_greedy_answers(base: Base) -> None:
+    reader = Reader(base, LINES)
+    one, many = reader.answer(QUESTIONS, 8, batch_size=1), reader.answer(QUESTIONS, 8, batch_size=5)
+    assert [a.ids for a in one] == [a.ids for a in many]
+
+
+def test_sampling_is_by_seed(base: Base) -> None:
+    reader = Reader(base, None)
+    prompts = ["Write one request that has nothing to do with any memory."] * 6
+    said = [[a.text for a in reader.answer(prompts, 12, 1.0, seed)] for seed in (1, 1, 2)]
+    assert said[0] == said[1] != said[2]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_student_ids_are_the_end_of_the_teacher_ids(base: Base, question: str) -> None:
+    """The template puts the memory before the question and changes nothing after it."""
+    student, teacher = prompt_ids(base, question, None), prompt_ids(base, question, LINES)
+    assert teacher[-len(student) :] == student
+    (answer,) = Reader(base, LINES).answer([question], 6, k=2)
+    assert (teacher + answer.ids)[-len(student + answer.ids) :] == student + answer.ids
+    whole = base.tokenizer.decode(teacher)
+    assert MEMORY.format(memory=LINES) in whole
+
+
+def test_answer_ids_are_what_the_template_makes_of_a_text(base: Base) -> None:
+    ids = base.answer_ids("Maya Lund")
+    assert ids[-1] in base.stops
+    assert base.tokenizer.decode(ids[:-1]) == " Maya Lund"
+
+
+def test_a_memory_that_does_not_fit_is_refused(base: Base) -> None:
+    with pytest.raises(
+        ModelError, match=r"the memory takes [\d,]+ tokens and 300 more are needed, but pocket reads 4,096"
+    ):
+        check_context(base, LINES * 400, 300)
+
+
+@pytest.mark.parametrize("name", ["no/such-model-anywhere", "does-not-exist"])
+def test_a_base_that_is_not_there_is_one_sentence(name: str) -> None:
+    with pytest.raises(ModelError) as fault:
+        load_base(name)
+    assert str(fault.value).startswith(f"base model '{name}' cannot be loaded: ")
+    assert "\n" not in str(fault.value)
