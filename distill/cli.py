@@ -48,8 +48,16 @@ Sets = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the machine form instead of the table.")]
-AskedArm = StrEnum("AskedArm", ["none", "tokens", "weights", "both"])
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class AskedArm(StrEnum):
+    """Arms that can be asked by hand."""
+
+    none = "none"
+    tokens = "tokens"
+    weights = "weights"
+    both = "both"
 
 
 def faults(command: F) -> F:

@@ -28,7 +28,7 @@ from distill.pocket.tokenizer import ASSISTANT, END, PAD, SYSTEM, USER, train_to
 from distill.synth.families import MEMORY
 
 WEIGHTS = Path(__file__).parent / "weights"
-SHAPE = dict(
+SHAPE: dict[str, Any] = dict(
     hidden_size=160,
     num_hidden_layers=4,
     num_attention_heads=4,

@@ -49,6 +49,7 @@ class Muon(torch.optim.Optimizer):
             for shape, params in shapes.items():
                 updates = []
                 for p in params:
+                    assert p.grad is not None
                     buf = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
                     buf.lerp_(p.grad, 1 - group["momentum"])
                     updates.append(p.grad.lerp(buf, group["momentum"]))

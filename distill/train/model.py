@@ -127,7 +127,7 @@ def load_base(name: str, quantize: str = "none", dtype: str = "auto", device: st
         options["device_map"] = {"": target}
     try:
         tokenizer = AutoTokenizer.from_pretrained(where)
-        model = AutoModelForCausalLM.from_pretrained(where, **options)
+        model: Any = AutoModelForCausalLM.from_pretrained(where, **options)
     except Exception as fault:  # the hub, the file system and the config parser each have their own classes
         if isinstance(fault, (KeyboardInterrupt, torch.cuda.OutOfMemoryError)):
             raise

@@ -1,6 +1,7 @@
 """The whole job through the command line, on the pocket model: killed in every stage, and with bad input.
 
-What the adapter retains is judged by the quickstart, not here: these runs are as small as the plumbing allows.
+What the adapter retains is judged by the quickstart, not here: these runs are as small as the plumbing
+allows.
 """
 
 from __future__ import annotations

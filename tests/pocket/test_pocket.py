@@ -41,15 +41,17 @@ def test_muon_is_torchs_muon() -> None:
         assert (a - b).abs().max() < 2e-3
 
 
-def test_a_fresh_model_already_copies() -> None:
-    """The induction circuit: better than chance among random tokens, before any training."""
+def test_a_fresh_model_looks_back() -> None:
+    """The head start: heads of the first layer attend one, two and three tokens back, whatever stands
+    there."""
     model = new_model(512)
-    ids, weight = copies(random.Random(0), 512)
+    model.set_attn_implementation("eager")
+    ids, _ = copies(random.Random(0), 512)
     with torch.no_grad():
-        logits = model(input_ids=ids).logits[:, :-1]
-    pick = weight[:, 1:] > 0
-    rank = (logits[pick] > logits[pick].gather(1, ids[:, 1:][pick][:, None])).sum(-1).float()
-    assert rank.median() < 128  # chance is 256
+        attention = model(input_ids=ids, output_attentions=True).attentions[0]
+    for head, back in enumerate((1, 2, 3)):
+        seen = attention[:, head].argmax(-1)[:, 4:]
+        assert (seen == torch.arange(4, ids.shape[1]) - back).float().mean() > 0.99
 
 
 def test_training_never_says_a_heldout_name() -> None:

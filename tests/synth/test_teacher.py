@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -11,7 +13,10 @@ from distill.synth.teacher import Reader
 from distill.train.model import Base, check_context, load_base, prompt_ids
 from distill.train.targets import score
 
-LINES = "- amber-heron runs on port 4417.\n- quiet-fox is owned by Maya Lund.\n- Run the tests of oak with `just ci`.\n"
+LINES = """- amber-heron runs on port 4417.
+- quiet-fox is owned by Maya Lund.
+- Run the tests of oak with `just ci`.
+"""
 QUESTIONS = [
     "Which port does amber-heron use?",
     "Who owns quiet-fox?",
@@ -31,7 +36,7 @@ def other(kind: str) -> Base:
     from transformers import Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM
 
     pocket = load_base("pocket")
-    shape = dict(
+    shape: dict[str, Any] = dict(
         vocab_size=len(pocket.tokenizer),
         hidden_size=32,
         intermediate_size=48,
@@ -52,7 +57,8 @@ def other(kind: str) -> Base:
 
 @pytest.mark.parametrize("kind", ["pocket", "llama", "gemma3"])
 def test_targets_equal_the_naive_forward(base: Base, kind: str) -> None:
-    """Grouped queries and (through the fallback) sliding windows: the same top-k as one full forward a row."""
+    """Grouped queries and (through the fallback) sliding windows: the same top-k as one full forward a
+    row."""
     model = base if kind == "pocket" else other(kind)
     answers = Reader(model, LINES * 4).answer(QUESTIONS, 10, k=6, batch_size=2)
     for question, answer in zip(QUESTIONS, answers, strict=True):
