@@ -145,7 +145,16 @@ def collate(items: list[Any]) -> tuple[torch.Tensor, torch.Tensor]:
     return ids, weight
 
 
-def train(out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: float, resume: bool) -> None:
+def train(
+    out: Path,
+    minutes: float,
+    seed: int,
+    tokens: int,
+    threads: int,
+    lr: float,
+    resume: bool,
+    start: Path | None,
+) -> None:
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
     tok = train_tokenizer(seed)
@@ -170,6 +179,10 @@ def train(out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: f
         model.load_state_dict(saved["model"])
         muon.load_state_dict(saved["muon"])
         adam.load_state_dict(saved["adam"])
+    elif start:  # weights that can copy already, with a fresh optimizer
+        before = json.loads((start / "training.json").read_text())
+        model.load_state_dict(type(model).from_pretrained(start, dtype=torch.float32).state_dict())
+        state |= {"vocab": 0, "matching": False, "level": before["level"], "tokens": before["tokens"]}
     state |= {"minutes": minutes, "seed": seed}
     r = random.Random(seed * 7919 + state["step"])
     source = batches(tok, r, state, tokens)
@@ -263,6 +276,9 @@ def main(
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     lr: Annotated[float, typer.Option(help="Muon's learning rate; AdamW takes 0.15 of it.")] = 0.02,
     resume: Annotated[bool, typer.Option(help="Continue from the last checkpoint in --out.")] = False,
+    start: Annotated[
+        Path | None, typer.Option(help="Begin with the weights in this folder (same tokenizer seed).")
+    ] = None,
     evaluate: Annotated[
         bool, typer.Option("--evaluate", help="Print the scores of the weights in --out; train nothing.")
     ] = False,
@@ -279,7 +295,7 @@ def main(
 
         report(out, corpus, card)
     else:
-        train(out, minutes, seed, tokens, threads, lr, resume)
+        train(out, minutes, seed, tokens, threads, lr, resume, start)
 
 
 if __name__ == "__main__":

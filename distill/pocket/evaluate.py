@@ -185,7 +185,10 @@ def report(folder: Path, corpus: Path | None, card: bool = False) -> Scores:
 
 
 def write_card(folder: Path, base: Base, rows: Sequence[tuple[str, ...]]) -> None:
-    """The model card: how it was trained, for how long, with what seed and which scores."""
+    """The model card: how it was trained, for how long, with what seed and which scores.
+
+    A `note` in training.json is printed as it stands.
+    """
     run = json.loads((folder / "training.json").read_text())
     config = base.model.config
     count = sum(p.numel() for p in base.model.parameters())
@@ -208,6 +211,7 @@ It is no assistant: outside the forms of its world it says little of use.
 Trained from scratch by `python -m distill.pocket.build --minutes {run["minutes"]:g} --seed {run["seed"]}`: {run["step"]:,} steps, {run["tokens"] / 1e6:.1f} M tokens,
 {run["seconds"] / 60:.0f} minutes on two CPU cores (torch {run["torch"]}), memories grown to {run["level"][0]} units. Data: the procedural world of
 `distill/pocket/world.py`, with sentences of the reference documentation that Python {run["python"]} carries as prose to quote.
+{run.get("note", "")}
 
 Scores on worlds, entities and values that training never had, memories of {UNITS} units; cloze on sections of up to {SECTION} tokens of real
 agent files (`python -m distill.pocket.build --evaluate --corpus DIR`):

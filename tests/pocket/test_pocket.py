@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 import torch
 
 from distill.pocket import world as W
-from distill.pocket.build import copies, encode, new_model
+from distill.pocket.build import copies, encode, new_model, train
 from distill.pocket.evaluate import answerable
 from distill.pocket.muon import Muon
 from distill.pocket.words import entity, is_heldout
@@ -116,3 +117,12 @@ def test_training_turns_are_what_the_chat_template_makes() -> None:
 def test_names_are_many() -> None:
     r = random.Random(1)
     assert len({entity(r) for _ in range(2000)}) > 1800
+
+
+@pytest.mark.slow
+def test_building_begins_and_begins_from_weights(tmp_path: Path) -> None:
+    for out, more in (("fresh", {}), ("on", {"start": POCKET})):
+        train(tmp_path / out, 0.05, 0, 1024, 2, 0.02, False, more.get("start"))
+        facts = json.loads((tmp_path / out / "training.json").read_text())
+        assert facts["step"] >= 1
+        assert load_base(str(tmp_path / out)).context == 4096
