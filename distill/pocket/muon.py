@@ -1,5 +1,5 @@
-"""Muon in fp32 for CPUs: `torch.optim.Muon` orthogonalises in bf16, which most CPUs multiply fifty times
-slower.
+"""Muon in fp32 for CPUs: `torch.optim.Muon` orthogonalises in bf16, which a CPU without
+bf16 instructions multiplies many times slower.
 
 Same update as torch's with `adjust_lr_fn="original"` (Jordan 2024, kellerjordan.github.io/posts/muon; a
 test compares them);
