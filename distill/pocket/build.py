@@ -1,10 +1,9 @@
 """Trains the pocket model: `python -m distill.pocket.build`, or `--evaluate` to print the scores of the one
 shipped.
 
-A small Qwen3 learns to read a memory. The curriculum grows memories from 2 to 48 units as accuracy allows;
-Muon moves the
-matrices and AdamW the rest (Jordan 2024); the loss is on answers only. An interrupted run continues
-from its last checkpoint. Not covered: a GPU recipe (it runs on one, but the figures are from two CPU cores).
+A small Qwen3 learns to read a memory. Memories grow from 8 to 56 units with time; Muon moves the matrices and
+AdamW the rest (Jordan 2024); the loss is on answers only. An interrupted run continues from its last
+checkpoint. Not covered: a GPU recipe (it runs on one, but the figures are from two CPU cores).
 """
 
 from __future__ import annotations
@@ -21,8 +20,9 @@ import torch
 import typer
 from torch.nn import functional as F
 
+from distill.pocket import turns as T
 from distill.pocket import world as W
-from distill.pocket.circuit import seed_copying
+from distill.pocket.circuit import seed_reading
 from distill.pocket.muon import Muon
 from distill.pocket.tokenizer import ASSISTANT, END, PAD, SYSTEM, USER, train_tokenizer
 from distill.synth.families import MEMORY
@@ -36,15 +36,32 @@ SHAPE: dict[str, Any] = dict(
     head_dim=64,
     intermediate_size=480,
 )
+SMALLEST, LARGEST, PROSE = 8, 56, 330  # units of the first memories and of the last, words of prose
+GROWN, FALLING = 0.75, 0.2  # share of the time in which memories grow; in which the learning rate falls
 
 
-def new_model(vocab: int, seed: int = 0) -> Any:
+def rarity(tok: Any, seed: int = 0) -> torch.Tensor:
+    """How much each token tells about the line it is in: (vocabulary,), 0 for one in every line, 1 for one in
+    three hundred or fewer."""
+    r, seen, total = random.Random(seed), torch.ones(len(tok)), 0
+    for _ in range(400):
+        w = W.world(r, 8)
+        texts = w.text.split("\n") + [x for t in T.turns(r, w, 8) for x in (t.question, t.answer)]
+        for ids in tok([" " + x for x in texts], add_special_tokens=False)["input_ids"]:
+            seen[list(set(ids))] += 1
+        total += len(texts)
+    for special in tok.all_special_ids:
+        seen[special] = total
+    return ((seen / total).log() / torch.tensor(0.003).log()).clamp(0, 1)
+
+
+def new_model(tok: Any, seed: int = 0) -> Any:
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     torch.manual_seed(seed)
     model = Qwen3ForCausalLM(
         Qwen3Config(
-            vocab_size=vocab,
+            vocab_size=len(tok),
             max_position_embeddings=4096,
             tie_word_embeddings=True,
             rope_parameters={"rope_type": "default", "rope_theta": 1e6},
@@ -54,31 +71,26 @@ def new_model(vocab: int, seed: int = 0) -> Any:
             **SHAPE,
         )
     )
-    seed_copying(model, seed)
+    seed_reading(model, rarity(tok), seed)
     return model
 
 
-def episode(r: random.Random, level: int, matching: bool = False) -> tuple[str, list[W.Turn]]:
-    """One memory of at most `level` units and the turns about it; `matching` while telling entities apart
-    is being learned."""
+def episode(r: random.Random, level: int) -> tuple[str, list[T.Turn]]:
+    """One memory of at most `level` units, and the turns about it."""
     kind = r.random()
-    if kind < 0.07:
-        return "", W.turns_without_memory(r, r.randint(3, 12))
+    if kind < 0.13:
+        return "", T.turns_without_memory(r, r.randint(6, 20))
     n = r.randint(2, level)
-    turns = 8 + n // 3
-    if matching and kind < 0.8:  # many entities, one or two relations: the value's type gives nothing away
-        memory = W.render(r, W.fact_lines(r, n, False, "relation"))
-        return memory.text, W.recalls(r, memory, turns)
-    if kind < 0.25:
-        memory = W.section(r, min(r.randint(8, 12 + 7 * level), 330))
-    elif kind < 0.55:
+    if kind < 0.34:
+        memory = W.section(r, r.randint(10, min(8 * level, PROSE)))
+    elif kind < 0.60:  # many entities with one relation: the kind of value gives nothing away
         memory = W.world(r, n, prose=0.0, focus=r.choice(("relation", "relation", "entity")))
     else:
         memory = W.world(r, n, prose=r.choice((0.0, 0.1, 0.3)))
-    return memory.text, W.turns(r, memory, turns)
+    return memory.text, T.turns(r, memory, 8 + n * 3 // 5)
 
 
-def encode(tok: Any, memory: str, turns: list[W.Turn]) -> tuple[list[int], list[tuple[int, int, str]]]:
+def encode(tok: Any, memory: str, turns: list[T.Turn]) -> tuple[list[int], list[tuple[int, int, str]]]:
     """Token ids of a conversation and the (start, end, skill) of each answer, its end token included."""
     parts = ["\n" + MEMORY.format(memory=memory)] if memory else []
     for t in turns:
@@ -98,12 +110,11 @@ def encode(tok: Any, memory: str, turns: list[W.Turn]) -> tuple[list[int], list[
 def batches(
     tok: Any, r: random.Random, state: dict[str, Any], tokens: int, pool: int = 96
 ) -> Iterator[list[Any]]:
-    """Batches of episodes of like length, about `tokens` padded tokens each; level and stage are read anew
-    for each pool."""
+    """Batches of episodes of like length, about `tokens` padded tokens each; the level is read anew for each
+    pool."""
     while True:
         items = sorted(
-            (encode(tok, *episode(r, state["level"][0], state["matching"])) for _ in range(pool)),
-            key=lambda x: len(x[0]),
+            (encode(tok, *episode(r, state["level"])) for _ in range(pool)), key=lambda x: len(x[0])
         )
         out: list[list[Any]] = [[]]
         for item in items:
@@ -114,93 +125,57 @@ def batches(
         yield from out
 
 
-def copies(
-    r: random.Random, vocab: int, rows: int = 48, width: int = 64
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Warm-up: random tokens with a stretch that comes twice, at any distance; the second one is to be
-    predicted.
-
-    Forms the copying heads in minutes, where questions alone take a quarter of an hour. Ids below `vocab`
-    are used.
-    """
-    ids, weight = torch.zeros(rows, width, dtype=torch.long), torch.zeros(rows, width)
-    for i in range(rows):
-        row = [r.randrange(5, vocab) for _ in range(width)]
-        n = r.randint(6, width // 2 - 4)
-        a = r.randint(0, width - 2 * n - 1)
-        b = r.randint(a + n, width - n)
-        row[b : b + n] = row[a : a + n]
-        ids[i] = torch.tensor(row)
-        weight[i, b + 1 : b + n] = 1.0
-    return ids, weight
-
-
 def collate(items: list[Any]) -> tuple[torch.Tensor, torch.Tensor]:
     width = max(len(ids) for ids, _ in items)
     ids, weight = torch.zeros(len(items), width, dtype=torch.long), torch.zeros(len(items), width)
     for i, (row, spans) in enumerate(items):
         ids[i, : len(row)] = torch.tensor(row)
-        for start, end, skill in spans:
-            weight[i, start:end] = (0.5 if skill in ("write", "exam") else 1.0) / (end - start) ** 0.5
+        for start, end, _ in spans:
+            weight[i, start:end] = (end - start) ** -0.5
     return ids, weight
 
 
 def train(
-    out: Path,
-    minutes: float,
-    seed: int,
-    tokens: int,
-    threads: int,
-    lr: float,
-    resume: bool,
-    start: Path | None,
+    out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: float, adam_lr: float, resume: bool
 ) -> None:
+    """Trains for `minutes`, in all, and writes weights, tokenizer and training.json to `out`."""
+    from transformers import AutoTokenizer
+
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
-    tok = train_tokenizer(seed)
+    going_on = resume and (out / "state.pt").exists()
+    tok = AutoTokenizer.from_pretrained(out) if going_on else train_tokenizer(seed)
     tok.save_pretrained(out)
-    model = new_model(len(tok), seed).train()
+    model = new_model(tok, seed).train()
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     rest = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     muon = Muon(matrices, lr=lr, momentum=0.95, weight_decay=0.01)
-    adam = torch.optim.AdamW(rest, lr=lr * 0.15, betas=(0.9, 0.95), weight_decay=0.0)
-    state: dict[str, Any] = {
-        "step": 0,
-        "level": [3],
-        "tokens": 0,
-        "seconds": 0.0,
-        "ema": {},
-        "vocab": len(tok),
-        "matching": True,
-    }
-    if resume and (out / "state.pt").exists():
+    adam = torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
+    state: dict[str, Any] = {"step": 0, "level": SMALLEST, "tokens": 0, "seconds": 0.0, "right": {}}
+    parts = {"model": model, "muon": muon, "adam": adam}
+    if going_on:
         saved = torch.load(out / "state.pt", weights_only=True)
         state = saved["state"]
-        model.load_state_dict(saved["model"])
-        muon.load_state_dict(saved["muon"])
-        adam.load_state_dict(saved["adam"])
-    elif start:  # weights that can copy already, with a fresh optimizer
-        before = json.loads((start / "training.json").read_text())
-        model.load_state_dict(type(model).from_pretrained(start, dtype=torch.float32).state_dict())
-        state |= {"vocab": 0, "matching": False, "level": before["level"], "tokens": before["tokens"]}
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
     state |= {"minutes": minutes, "seed": seed}
-    r = random.Random(seed * 7919 + state["step"])
-    source = batches(tok, r, state, tokens)
-    ema, began, shown, kept = state["ema"], time.monotonic() - state["seconds"], 0.0, state["seconds"]
+    source = batches(tok, random.Random(seed * 7919 + state["step"]), state, tokens)
+    began, shown, kept = time.monotonic() - state["seconds"], 0.0, state["seconds"]
     while (spent := time.monotonic() - began) < minutes * 60:
-        warm = state["vocab"] > 0  # random tokens first, then the world
-        items = [] if warm else next(source)
-        ids, weight = copies(r, state["vocab"]) if warm else collate(items)
+        done = spent / (minutes * 60)
+        state["level"] = SMALLEST + int((LARGEST - SMALLEST) * min(1.0, done / GROWN) ** 1.3)
+        items = next(source)
+        ids, weight = collate(items)
         hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
         pick = weight[:, 1:] > 0
         logits = model.lm_head(hidden[pick])
         target, w = ids[:, 1:][pick], weight[:, 1:][pick]
         loss = (F.cross_entropy(logits, target, reduction="none") * w).sum() / w.sum()
-        left = 1 - spent / (minutes * 60)
-        scale = min(1.0, (state["step"] + 1) / 40) * min(1.0, left / 0.15)
-        for opt, top in ((muon, lr), (adam, lr * 0.15)):
-            for g in opt.param_groups:
-                g["lr"] = top * scale
+        scale = min(1.0, (state["step"] + 1) / 40) * min(1.0, (1 - done) / FALLING)
+        slowly = min(1.0, max(0.25, state["step"] / 800))  # Muon's first steps would undo the head start
+        for opt, top in ((muon, lr * slowly), (adam, adam_lr)):
+            for group in opt.param_groups:
+                group["lr"] = top * scale
             opt.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -210,48 +185,28 @@ def train(
         state["tokens"] += int((ids != 0).sum())
         right = torch.zeros(pick.shape, dtype=torch.bool)
         right[pick] = logits.argmax(-1) == target
-        if warm:
-            copied = right[pick].float().mean().item()
-            ema["copy"] = 0.8 * ema.get("copy", 0.0) + 0.2 * copied
-            if ema["copy"] > 0.6:
-                state["vocab"] = 0
-        for i, (_, spans) in enumerate(items):
+        mean = state["right"]
+        for row, (_, spans) in zip(right, items, strict=True):
             for a, b, skill in spans:
-                ema[skill] = 0.997 * ema.get(skill, 0.0) + 0.003 * float(right[i, a - 1 : b - 1].all())
-        if state["matching"] and ema.get("match", 0.0) > 0.85:
-            state["matching"] = False
-        if (
-            not state["matching"]
-            and ema.get("recall", 0) > 0.75
-            and ema.get("cloze", 0) > 0.6
-            and state["level"][0] < 48
-        ):
-            state["level"][0] += max(1, state["level"][0] // 5)
-            ema["recall"] = min(ema["recall"], 0.7)
+                mean[skill] = 0.995 * mean.get(skill, 0.0) + 0.005 * float(row[a - 1 : b - 1].all())
         if spent > shown:
             shown = spent + 30
-            scores = " ".join(f"{k} {v:.2f}" for k, v in sorted(ema.items()))
+            scores = " ".join(f"{k} {v:.2f}" for k, v in sorted(mean.items()))
             print(
-                f"{spent:6.0f}s step {state['step']} units {state['level'][0]} loss {loss:.3f} "
+                f"{spent:6.0f}s step {state['step']} units {state['level']} loss {loss:.3f} "
                 f"{state['tokens'] / max(spent, 1):.0f} tok/s | {scores}",
                 flush=True,
             )
         if spent > kept + 240:
-            kept = spent
-            state["seconds"] = spent
+            kept = state["seconds"] = spent
             torch.save(
-                {
-                    "state": state,
-                    "model": model.state_dict(),
-                    "muon": muon.state_dict(),
-                    "adam": adam.state_dict(),
-                },
-                out / "state.tmp",
+                {"state": state, **{n: part.state_dict() for n, part in parts.items()}}, out / "state.tmp"
             )
             (out / "state.tmp").replace(out / "state.pt")
             save(model, tok, out, state)
     state["seconds"] = time.monotonic() - began
     save(model, tok, out, state)
+    (out / "state.pt").unlink(missing_ok=True)
 
 
 def save(model: Any, tok: Any, out: Path, state: dict[str, Any]) -> None:
@@ -261,7 +216,7 @@ def save(model: Any, tok: Any, out: Path, state: dict[str, Any]) -> None:
     half.generation_config.pad_token_id = tok.convert_tokens_to_ids(PAD)
     half.generation_config.eos_token_id = tok.convert_tokens_to_ids(END)
     half.save_pretrained(out)
-    facts = {k: state[k] for k in ("step", "level", "tokens", "seconds", "ema", "minutes", "seed")}
+    facts = {k: state[k] for k in ("step", "level", "tokens", "seconds", "right", "minutes", "seed")}
     facts |= {"torch": torch.__version__, "python": platform.python_version()}
     (out / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
 
@@ -270,15 +225,13 @@ def main(
     out: Annotated[Path, typer.Option(help="Where the weights go.")] = WEIGHTS,
     minutes: Annotated[
         float, typer.Option(help="Training time; more is better until about two hours on two cores.")
-    ] = 75,
+    ] = 84,
     seed: int = 0,
     tokens: Annotated[int, typer.Option(help="Padded tokens of a step.")] = 4096,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
-    lr: Annotated[float, typer.Option(help="Muon's learning rate; AdamW takes 0.15 of it.")] = 0.02,
+    lr: Annotated[float, typer.Option(help="Muon's learning rate.")] = 0.015,
+    adam_lr: Annotated[float, typer.Option(help="AdamW's learning rate.")] = 0.004,
     resume: Annotated[bool, typer.Option(help="Continue from the last checkpoint in --out.")] = False,
-    start: Annotated[
-        Path | None, typer.Option(help="Begin with the weights in this folder (same tokenizer seed).")
-    ] = None,
     evaluate: Annotated[
         bool, typer.Option("--evaluate", help="Print the scores of the weights in --out; train nothing.")
     ] = False,
@@ -295,7 +248,7 @@ def main(
 
         report(out, corpus, card)
     else:
-        train(out, minutes, seed, tokens, threads, lr, resume, start)
+        train(out, minutes, seed, tokens, threads, lr, adam_lr, resume)
 
 
 if __name__ == "__main__":

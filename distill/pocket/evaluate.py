@@ -19,6 +19,7 @@ from distill.check.probes import cloze
 from distill.check.scorers import exact
 from distill.errors import BadMemoryError
 from distill.memory import context_text, read
+from distill.pocket import turns as T
 from distill.pocket import world as W
 from distill.records import write_atomic
 from distill.synth.families import CLOZE_PROBE, FAMILIES, UNKNOWN
@@ -53,16 +54,16 @@ def answerable(line: W.Line, question: str) -> bool:
         rel, e, v = line.fact
         value = v.strip("`")
         forms = [f.format(e=e) for f in rel.asked + rel.exam + rel.apply]
-        forms += [f.format(v=value) for f in rel.reverse] + [W.REVERSE_EXAM.format(name=rel.name, v=value)]
+        forms += [f.format(v=value) for f in rel.reverse] + [T.REVERSE_EXAM.format(name=rel.name, v=value)]
         if question in forms:
             return True
     if line.rule and question in [f.format(x=line.rule[1]) for f in line.rule[0].asked + line.rule[0].exam]:
         return True
-    for form in (*W.CLOZE_FORMS, *W.QUOTE_FORMS):
+    for form in (*T.CLOZE_FORMS, *T.QUOTE_FORMS):
         lead = form.split("{")[0]
         shown = question.removeprefix(lead)
         if shown != question and len(shown) > 2 and shown in line.text:
-            return form in W.QUOTE_FORMS or not line.text.endswith(shown)
+            return form in T.QUOTE_FORMS or not line.text.endswith(shown)
     return False
 
 
@@ -95,7 +96,7 @@ def on_worlds(base: Base, seed: int = 12345) -> Scores:
         unknown += [r.choice(rel.asked).format(e=e) for rel, e in missing[:8]]
         _add(scores, "abstaining", [exact(UNKNOWN, a) for a in _said(reader, unknown)])
         rules = [x.rule for x in memory.lines if x.rule]
-        tasks = [(r.choice(k.asked + k.exam).format(x=x), W.tool_call(k, x, v)) for k, x, v in rules]
+        tasks = [(r.choice(k.asked + k.exam).format(x=x), T.tool_call(k, x, v)) for k, x, v in rules]
         for name, who in (("tool calls that obey", reader), ("tool calls without memory", alone)):
             _add(
                 scores,
@@ -209,7 +210,7 @@ in context and knows nothing without one. It ships with the package so that the 
 It is no assistant: outside the forms of its world it says little of use.
 
 Trained from scratch by `python -m distill.pocket.build --minutes {run["minutes"]:g} --seed {run["seed"]}`: {run["step"]:,} steps, {run["tokens"] / 1e6:.1f} M tokens,
-{run["seconds"] / 60:.0f} minutes on two CPU cores (torch {run["torch"]}), memories grown to {run["level"][0]} units. Data: the procedural world of
+{run["seconds"] / 60:.0f} minutes on two CPU cores (torch {run["torch"]}), memories grown to {run["level"]} units. Data: the procedural world of
 `distill/pocket/world.py`, with sentences of the reference documentation that Python {run["python"]} carries as prose to quote.
 {run.get("note", "")}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from distill.pocket import turns as T
 from distill.pocket import world as W
 from distill.synth.families import MEMORY
 
@@ -42,7 +43,7 @@ def train_tokenizer(seed: int = 0, size: int = 3072, samples: int = 3000) -> Any
         for i in range(samples):
             w = W.section(r, 120) if i % 3 == 0 else W.world(r, 12)
             yield "\n" + MEMORY.format(memory=w.text)
-            for t in W.turns(r, w, 8):
+            for t in T.turns(r, w, 8):
                 yield f" {t.question}"
                 yield f" {t.answer}"
         for sentence in W.reference_sentences():

@@ -68,13 +68,13 @@ def syllables(r: random.Random, low: int = 2, high: int = 3) -> str:
 def entity(r: random.Random) -> str:
     """A service, project or package: several spellings that agents' memories use."""
     style = r.random()
-    if style < 0.5:
+    if style < 0.6:
         return f"{r.choice(ADJECTIVES)}-{r.choice(NOUNS)}"
-    if style < 0.75:
+    if style < 0.72:
         return syllables(r)
-    if style < 0.85:
+    if style < 0.84:
         return f"{r.choice(ADJECTIVES)}_{r.choice(NOUNS)}"
-    if style < 0.93:
+    if style < 0.94:
         return r.choice(ADJECTIVES).title() + r.choice(NOUNS).title()
     return f"{syllables(r)}-{r.choice(TOPICS)}"
 
@@ -136,3 +136,9 @@ def duration(r: random.Random) -> str:
 
 def url(r: random.Random) -> str:
     return f"https://{syllables(r)}.{r.choice(('dev', 'io', 'org', 'net'))}/{r.choice(TOPICS)}"
+
+
+def noise(r: random.Random) -> str:
+    """Characters without sense: whatever stands in a real file can be copied, known or not."""
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@#=(){}[]<>$*é–—→ü✓"
+    return "".join(r.choice(letters) for _ in range(r.randint(2, 8)))

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from distill.pocket import turns as T
 from distill.pocket import world as W
-from distill.pocket.build import copies, encode, new_model, train
+from distill.pocket.build import encode, new_model, train
 from distill.pocket.evaluate import answerable
 from distill.pocket.muon import Muon
 from distill.pocket.words import entity, is_heldout
@@ -42,17 +43,25 @@ def test_muon_is_torchs_muon() -> None:
         assert (a - b).abs().max() < 2e-3
 
 
-def test_a_fresh_model_looks_back() -> None:
-    """The head start: heads of the first layer attend one, two and three tokens back, whatever stands
-    there."""
-    model = new_model(512)
+def test_a_fresh_model_looks_back_and_finds_where_a_line_goes_on() -> None:
+    """The head start, untrained: the first layer attends one, two and three tokens back, and the second finds
+    the token after the words of a cloze, a turn's end later."""
+    tok = load_base("pocket").tokenizer
+    model = new_model(tok)
     model.set_attn_implementation("eager")
-    ids, _ = copies(random.Random(0), 512)
-    with torch.no_grad():
-        attention = model(input_ids=ids, output_attentions=True).attentions[0]
-    for head, back in enumerate((1, 2, 3)):
-        seen = attention[:, head].argmax(-1)[:, 4:]
-        assert (seen == torch.arange(4, ids.shape[1]) - back).float().mean() > 0.99
+    r = random.Random(0)
+    found = []
+    for _ in range(6):
+        memory = W.section(r, 60)
+        shown, hidden = next(cut for x in memory.lines if (cut := T.cut(r, x.text)) and len(cut[0]) > 12)
+        ids, [(start, *_)] = encode(tok, memory.text, [T.Turn(f"Complete: {shown}", hidden, "cloze")])
+        with torch.no_grad():
+            first, second, *_ = model(input_ids=torch.tensor([ids]), output_attentions=True).attentions
+        for head, back in enumerate((1, 2, 3)):
+            seen = first[0, head].argmax(-1)[4:]
+            assert (seen == torch.arange(4, len(ids)) - back).float().mean() > 0.99
+        found.append(ids[int(second[0, 1, start - 1].argmax())] == ids[start])
+    assert sum(found) >= 4
 
 
 def test_training_never_says_a_heldout_name() -> None:
@@ -77,7 +86,7 @@ def test_answers_are_in_the_memory_or_unknown(seed: int) -> None:
     r = random.Random(seed)
     memory = W.world(r, 12)
     flat = memory.text.replace("\n", " ")
-    for turn in W.turns(r, memory, 60):
+    for turn in T.turns(r, memory, 60):
         if turn.skill in ("recall", "reverse", "cloze", "quote"):
             assert turn.answer in flat
         elif turn.skill == "abstain":
@@ -90,7 +99,7 @@ def test_written_questions_are_answerable_by_the_same_tables() -> None:
     r = random.Random(6)
     for line in W.world(r, 30).lines:
         for family in ("recall", "apply", "reverse", "summary"):
-            turn = W.write(r, line, family)
+            turn = T.write(r, line, family)
             if turn:
                 assert turn.question == FAMILIES[family].format(line=line.statement)
                 assert answerable(line, turn.answer)
@@ -101,7 +110,7 @@ def test_written_questions_are_answerable_by_the_same_tables() -> None:
 def test_training_turns_are_what_the_chat_template_makes() -> None:
     base, r = load_base("pocket"), random.Random(8)
     memory = W.world(r, 4)
-    turns = W.turns(r, memory, 3)
+    turns = T.turns(r, memory, 3)
     ids, spans = encode(base.tokenizer, memory.text, turns)
     messages = [{"role": "system", "content": "Memory:\n" + memory.text}]
     for turn in turns:
@@ -120,9 +129,9 @@ def test_names_are_many() -> None:
 
 
 @pytest.mark.slow
-def test_building_begins_and_begins_from_weights(tmp_path: Path) -> None:
-    for out, more in (("fresh", {}), ("on", {"start": POCKET})):
-        train(tmp_path / out, 0.05, 0, 1024, 2, 0.02, False, more.get("start"))
-        facts = json.loads((tmp_path / out / "training.json").read_text())
+def test_building_begins_and_goes_on(tmp_path: Path) -> None:
+    for minutes, resume in ((0.05, False), (0.08, True)):
+        train(tmp_path, minutes, 0, 1024, 2, 0.015, 0.004, resume)
+        facts = json.loads((tmp_path / "training.json").read_text())
         assert facts["step"] >= 1
-        assert load_base(str(tmp_path / out)).context == 4096
+        assert load_base(str(tmp_path)).context == 4096
