@@ -22,6 +22,7 @@ from distill.synth.generate import Teacher
 from distill.synth.server import ServerTeacher
 from distill.synth.teachers import LocalTeacher, ServedTeacher
 from distill.train.adapter import AdapterCard, load_adapter
+from distill.train.loop import default_lr
 from distill.train.model import Base, load_base
 from distill.work import (
     Work,
@@ -89,6 +90,7 @@ def _probes(job: Job, bars: Bars) -> list[Any]:
         per_unit=check.probes_per_unit,
         own=check.probes,
         min_probes=check.min_probes,
+        cloze_share=check.cloze,
         temperature=job.said.synth.temperature,
         tell=bars.tell,
     )
@@ -128,7 +130,7 @@ def train(job: Job, bars: Bars) -> AdapterCard:
 
     last = [""]
     options = {
-        "lr": t.lr,
+        "lr": t.lr or default_lr(job.work.base),
         "epochs": t.epochs,
         "batch_size": t.batch_size,
         "batch_tokens": t.batch_tokens,

@@ -129,9 +129,9 @@ class Train(Section):
     """Rank of the LoRA. 16 up to ten thousand tokens of memory, 32 beyond; higher may forget more."""
     alpha: Count = 32
     """Scale of the LoRA, usually twice the rank. Higher acts like a higher lr."""
-    lr: Annotated[float, Field(gt=0)] = 2.0e-4
-    """Peak learning rate. Halve it when forgetting shows or the loss jumps; double it when the loss still
-    falls.
+    lr: Annotated[float, Field(gt=0)] | None = None
+    """Peak learning rate; null takes 0.5 over the base's hidden size (2e-4 for a 4B). Halve it when
+    forgetting shows or the loss jumps; double it when the loss still falls.
     """
     epochs: Count = 3
     """Passes over the dataset. Raise it when units are lost and coverage is complete."""
@@ -184,6 +184,10 @@ class Check(Section):
     """Thresholds of the verdict."""
     probes_per_unit: Count = 8
     """Held-out questions per unit. More narrow the interval and cost time."""
+    cloze: Share = 0.5
+    """Share of the probes that hide the end of a sentence; the base model writes the others. 1 where it
+    writes poorly.
+    """
     probes: Path | None = None
     """Your own probes, a JSONL file relative to the recipe's directory; used instead of written ones."""
     bootstrap: Count = 2000

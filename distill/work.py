@@ -95,13 +95,21 @@ def fits(work: Work) -> int:
 
 
 def make_probes(
-    work: Work, *, per_unit: int, own: Path | None, min_probes: int, temperature: float, tell: Tell
+    work: Work,
+    *,
+    per_unit: int,
+    own: Path | None,
+    min_probes: int,
+    cloze_share: float,
+    temperature: float,
+    tell: Tell,
 ) -> list[Probe]:
     """Held-out questions of every unit, and the user's own. They are written before synthesis, which never
     sees them."""
     said = {
         "per_unit": per_unit,
         "min": min_probes,
+        "cloze": cloze_share,
         "seed": work.seed,
         "own": digest_file(own) if own else "",
         "t": temperature,
@@ -117,6 +125,7 @@ def make_probes(
         per_unit=per_unit,
         seed=work.seed,
         min_probes=min_probes,
+        cloze_share=cloze_share,
     )
     notes: list[str] = []
     if own:
@@ -322,7 +331,7 @@ def judge_run(
         synthesis=synthesis,
         training=training,
         forgetting=_forgetting(work, asked, by_arm, inputs, tell),
-        warnings=[*warnings, *notes, *extra["warnings"]],
+        warnings=[*warnings, *notes, *extra["warnings"], *manifest.get("warnings", [])],
         **options,
     )
     write_report(report, work.out)

@@ -30,6 +30,8 @@ class Teacher(Protocol):
 
     name: str
 
+    def warnings(self) -> list[str]: ...
+
     def write(
         self, prompts: Sequence[str], with_memory: bool, temperature: float, seed: int
     ) -> list[str]: ...
@@ -129,6 +131,8 @@ def self_study(
         "families": dict(sorted(Counter(c.family for c in study.conversations).items())),
         "coverage": coverage(units, [u for c in study.conversations for u in c.units], per_unit),
     }
+    if warnings := teacher.warnings():
+        manifest["warnings"] = warnings
     write_dataset(folder / "dataset", study.conversations, join(study.parts, study.rows), manifest)
     return manifest
 

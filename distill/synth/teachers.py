@@ -25,6 +25,9 @@ class LocalTeacher:
         self._with, self._without = Reader(base, memory), Reader(base, None)
         self._k, self._limit, self._batch = top_k, max_new_tokens, batch_size
 
+    def warnings(self) -> list[str]:
+        return []
+
     def write(self, prompts: Sequence[str], with_memory: bool, temperature: float, seed: int) -> list[str]:
         reader = self._with if with_memory else self._without
         answers = reader.answer(prompts, self._limit, temperature, seed, batch_size=self._batch)
@@ -45,6 +48,10 @@ class ServedTeacher:
         self._server, self._base, self._memory = server, base, memory
         self._with, self._without = Reader(base, memory), Reader(base, None)
         self._k, self._limit, self._batch = top_k, max_new_tokens, batch_size
+
+    def warnings(self) -> list[str]:
+        """The servers that failed so often that they were no longer asked."""
+        return [f"{name} kept failing and was no longer asked" for name in self._server.dropped]
 
     def _chats(self, questions: Sequence[str], with_memory: bool) -> list[list[dict[str, str]]]:
         system = [{"role": "system", "content": MEMORY.format(memory=self._memory)}] if with_memory else []
