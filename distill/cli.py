@@ -1,4 +1,4 @@
-"""The command line of `distill`, in the order of the flow. The only place where a Recipe is taken apart.
+"""The command line of `distill`, in the order of the flow. With `flow.py`, where a Recipe is taken apart.
 
 A command reads files, writes files, prints one table and the next command. Commands that need torch import it
 inside their own function, so that those of the floor work without it.
@@ -176,11 +176,11 @@ def train(
     from distill import flow
 
     said, bars = load(recipe, sets or []), Bars()
-    if not resume:
-        flow.restart(said)
     with bars:
         job = flow.prepare(said, *_planned(said, recipe, sets))
-        flow.synth(job, bars)
+        flow.synth(job, bars, only=_command("synth", recipe, sets))
+        if not resume:
+            flow.restart(said)
         card = flow.train(job, bars)
     screen.show_adapter(card.steps, card.losses, str(said.out / "adapter"), _command("check", recipe, sets))
 
@@ -189,7 +189,15 @@ def train(
 @faults
 def check(recipe: RecipePath, sets: Sets = None) -> None:
     """Judge the adapter against the same memory in context; exit code 3 when it is not as good."""
-    _run(recipe, sets)
+    from distill import flow
+
+    said, bars = load(recipe, sets or []), Bars()
+    with bars:
+        job = flow.prepare(said, *_planned(said, recipe, sets))
+        flow.synth(job, bars, only=_command("synth", recipe, sets))
+        flow.train(job, bars, only=_command("train", recipe, sets))
+        report = flow.check(job, bars)
+    _judged(said, report)
 
 
 @app.command(
@@ -199,16 +207,21 @@ def check(recipe: RecipePath, sets: Sets = None) -> None:
 @faults
 def run(recipe: RecipePath, sets: Sets = None) -> None:
     """Every stage, from memory to verdict; a stage that is up to date is not done again."""
-    _run(recipe, sets)
-
-
-def _run(recipe: Path, sets: list[str] | None) -> None:
     from distill import flow
-    from distill.report import print_report
 
     said, bars = load(recipe, sets or []), Bars()
     with bars:
-        report = flow.whole(flow.prepare(said, *_planned(said, recipe, sets)), bars)
+        job = flow.prepare(said, *_planned(said, recipe, sets, redo=True))
+        flow.synth(job, bars)
+        flow.train(job, bars)
+        report = flow.check(job, bars)
+    _judged(said, report)
+
+
+def _judged(said: Recipe, report: Any) -> None:
+    """Print a report and where it is; exit code 3 where something is below its threshold."""
+    from distill.report import print_report
+
     print_report(report)
     screen.show_run(
         str(said.out / "report.html"), f'distill ask {shlex.quote(str(said.out))} "a question" --arm weights'
@@ -230,7 +243,7 @@ def show(
     show_report(run, open_html=open_html, as_json=as_json)
 
 
-@app.command(epilog='distill ask runs/quickstart "Who owns pale-heron?" --arm weights')
+@app.command(epilog='distill ask runs/quickstart "Who maintains amber-heron?" --arm weights')
 @faults
 def ask(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
@@ -242,7 +255,7 @@ def ask(
     """Ask one question of one arm by hand."""
     from distill import flow
 
-    print(printable(flow.ask(run, question, arm.value)))
+    print("\n".join(printable(line) for line in flow.ask(run, question, arm.value).splitlines()))
 
 
 def _command(name: str, recipe: Path, sets: list[str] | None) -> str:
@@ -285,7 +298,7 @@ def _plan(said: Recipe, memory: Memory) -> tuple[Plan, list[planning.Override]]:
     run, inputs = Run(said.out), _plan_inputs(said)
     overrides = [planning.Override(item.unit, item.to, item.because) for item in said.route.overrides]
     plan = planning.route(memory.units, overrides)
-    away = frozenset((*plan.units("weights"), *plan.units("harness")))
+    away = frozenset(plan.units("weights"))  # nothing compiles to a harness yet: those units stay in the text
     store.save_residual(run.residual, residual(memory, away), inputs)
     write_jsonl(run.plan, Header(kind="plan", inputs=inputs), plan.routes)
     return plan, overrides
@@ -295,14 +308,24 @@ def _plan_inputs(said: Recipe) -> dict[str, str]:
     return {"memory": digest_file(Run(said.out).units), "route": recipe_digest(said, "route")}
 
 
-def _planned(said: Recipe, recipe: Path, sets: list[str] | None) -> tuple[Memory, Plan]:
-    """What later stages begin with: memory and plan, made first where none are. Raises StaleError."""
-    memory, path = _memory(said, recipe, sets), Run(said.out).plan
-    if not path.exists():
-        return memory, _plan(said, memory)[0]
-    again = _command("plan", recipe, sets)
-    require(path, again, _plan_inputs(said))
-    return memory, Plan(routes=tuple(read_jsonl(path, Route, mend=f"run `{again}` again")[1]))
+def _planned(said: Recipe, recipe: Path, sets: list[str] | None, redo: bool = False) -> tuple[Memory, Plan]:
+    """What later stages begin with: memory and plan, made first where none are; with `redo` also where they
+    are stale. Raises StaleError otherwise."""
+    path, again = Run(said.out).plan, _command("plan", recipe, sets)
+    try:
+        memory = _memory(said, recipe, sets)
+    except StaleError:
+        if not redo:
+            raise
+        memory = _read(said)
+    if path.exists():
+        try:
+            require(path, again, _plan_inputs(said))
+            return memory, Plan(routes=tuple(read_jsonl(path, Route, mend=f"run `{again}` again")[1]))
+        except StaleError:
+            if not redo:
+                raise
+    return memory, _plan(said, memory)[0]
 
 
 if __name__ == "__main__":

@@ -83,12 +83,6 @@ class ModelError(DistillError):
     """A base model or teacher does not exist, cannot be reached, or cannot hold the memory in its context."""
 
 
-class BelowThresholdError(DistillError):
-    """A check ran to its end and its result is below what the recipe asks for."""
-
-    exit_code = Exit.BELOW
-
-
 class PendingError(DistillError):
     """Changes are pending and the caller asked to be told by the exit code."""
 

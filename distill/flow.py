@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from distill.bar import Bars
-from distill.errors import RecordError
+from distill.errors import RecordError, StaleError
 from distill.memory import Memory, context_text
 from distill.recipe import Recipe, recipe_digest
-from distill.records import Plan, digest_file, write_json
+from distill.records import Plan, digest_file, digest_of, write_json
 from distill.report import Report
-from distill.stage import Run
+from distill.stage import Run, inputs_of
 from distill.synth.generate import Teacher
 from distill.synth.server import ServerTeacher
 from distill.synth.teachers import LocalTeacher, ServedTeacher
@@ -29,7 +29,6 @@ from distill.work import (
     fits,
     judge_run,
     make_probes,
-    samples_of,
     synthesise,
     train_adapter,
 )
@@ -37,7 +36,7 @@ from distill.work import (
     ask as ask_once,
 )
 
-__all__ = ["ask", "prepare", "restart", "samples_of", "synth", "train", "whole"]
+__all__ = ["ask", "check", "prepare", "restart", "synth", "train"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def prepare(said: Recipe, memory: Memory, plan: Plan) -> Job:
     inputs = {
         "memory": digest_file(run.units),
         "plan": digest_file(run.plan),
-        "base": base.digest,
+        "base": digest_of([base.digest, said.base.quantize, said.base.dtype]),
         "template": base.template_digest,
     }
     work = Work(
@@ -83,7 +82,7 @@ def prepare(said: Recipe, memory: Memory, plan: Plan) -> Job:
     return Job(said, work, memory.warnings)
 
 
-def _probes(job: Job, bars: Bars) -> list[Any]:
+def _probes(job: Job, bars: Bars, only: str | None = None) -> list[Any]:
     check = job.said.check
     return make_probes(
         job.work,
@@ -93,6 +92,7 @@ def _probes(job: Job, bars: Bars) -> list[Any]:
         cloze_share=check.cloze,
         temperature=job.said.synth.temperature,
         tell=bars.tell,
+        only=only,
     )
 
 
@@ -104,12 +104,13 @@ def _teacher(job: Job) -> Teacher:
     return ServedTeacher(server, work.base, work.memory, synth.top_k, work.limit, work.batch_size)
 
 
-def synth(job: Job, bars: Bars) -> dict[str, Any]:
-    """Probes, then the self-study; the dataset's manifest."""
+def synth(job: Job, bars: Bars, only: str | None = None) -> dict[str, Any]:
+    """Probes, then the self-study; the dataset's manifest. With `only`, the command that makes them: raises
+    StaleError where they are not up to date."""
     s = job.said.synth
     return synthesise(
         job.work,
-        _probes(job, bars),
+        _probes(job, bars, only),
         lambda: _teacher(job),
         settings=recipe_digest(job.said, "synth", "seed"),
         per_unit=s.per_unit,
@@ -117,11 +118,12 @@ def synth(job: Job, bars: Bars) -> dict[str, Any]:
         replay=s.replay,
         temperature=s.temperature,
         tell=bars.tell,
+        only=only,
     )
 
 
-def train(job: Job, bars: Bars) -> AdapterCard:
-    """The adapter, loaded into the job's base model."""
+def train(job: Job, bars: Bars, only: str | None = None) -> AdapterCard:
+    """The adapter, loaded into the job's base model; `only` as in `synth`."""
     t = job.said.train
 
     def progress(step: int, total: int, loss: float, recall: float | None) -> None:
@@ -148,16 +150,15 @@ def train(job: Job, bars: Bars) -> AdapterCard:
         settings=recipe_digest(job.said, "train", "seed"),
         lora={"rank": t.rank, "alpha": t.alpha},
         options=options,
-        mend="run `distill synth` again",
+        mend=f"delete {job.work.dataset} and run again: the pieces are kept",
         title=f"Memory adapter: {job.said.out.name}",
         progress=progress,
+        only=only,
     )
 
 
-def whole(job: Job, bars: Bars) -> Report:
-    """Every stage up to the report."""
-    synth(job, bars)
-    train(job, bars)
+def check(job: Job, bars: Bars) -> Report:
+    """The report on the adapter that `train` has loaded."""
     c = job.said.check
     options = {
         "margin": c.passing.margin,
@@ -173,7 +174,7 @@ def whole(job: Job, bars: Bars) -> Report:
         options=options,
         title=job.said.out.name,
         warnings=job.warnings,
-        mend="run `distill synth` again",
+        mend=f"delete {job.work.dataset} and run again: the pieces are kept",
         tell=bars.tell,
     )
 
@@ -195,5 +196,13 @@ def ask(run: Path, question: str, arm: str) -> str:
     said = context["base"]
     base: Base = load_base(said["model"], said["quantize"], said["dtype"], said["device"])
     if arm in ("weights", "both"):
+        made = inputs_of(run / "adapter" / "card.json") or {}
+        moved = [name for name, now in context["inputs"].items() if made and made.get(name) != now]
+        if moved:
+            raise StaleError(
+                f"is stale: {', '.join(moved)} changed",
+                file=run / "adapter",
+                mend="run `distill train` again",
+            )
         load_adapter(base, run / "adapter")
     return ask_once(base, context["memory"], arm, question, context["limit"])

@@ -98,7 +98,7 @@ def show_plan(
         if plan.units(place)
     ]
     out.print(Text(f"\n{_many(len(units), 'unit')}: {', '.join(parts)}"))
-    saved = sum(sums.values()) - sums.get("tokens", 0)
+    saved = sums.get("weights", 0)
     out.print(Text(f"about {saved:,} tokens saved in each call"))
     _next(next_command)
 

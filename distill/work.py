@@ -1,8 +1,8 @@
 """The stages that need a model, as functions from files of a run directory to files of a run directory.
 
-Each asks first whether its output is there and made from the same inputs; then there is nothing to do.
-Takes plain values:
-the recipe stays in `cli.py`. Not covered: reading and planning (`memory/`, `plan.py`).
+Each asks first whether its output is there and made from the same inputs; then there is nothing to do. Where
+`only` names the command that makes it, it is not made but asked for. Takes plain values: the recipe stays in
+`flow.py`. Not covered: reading and planning (`memory/`, `plan.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from distill.check.scorers import abstains, score
 from distill.errors import ModelError
 from distill.records import Header, MemoryUnit, digest_file, digest_of, read_jsonl, write_json, write_jsonl
 from distill.report import Forgetting, Report, write_report
-from distill.stage import fresh
+from distill.stage import fresh, require
 from distill.synth.dataset import MANIFEST, read_dataset
 from distill.synth.families import FAMILIES
 from distill.synth.filter import normal
@@ -103,6 +103,7 @@ def make_probes(
     cloze_share: float,
     temperature: float,
     tell: Tell,
+    only: str | None = None,
 ) -> list[Probe]:
     """Held-out questions of every unit, and the user's own. They are written before synthesis, which never
     sees them."""
@@ -117,6 +118,9 @@ def make_probes(
     inputs = {**work.inputs, "probes": digest_of(said)}
     if fresh(work.probes, inputs):
         return read_jsonl(work.probes, Probe, mend=f"delete {work.probes} and run again")[1]
+    if only:
+        require(work.probes, only, inputs)
+    mine, notes = load_probes(own, work.memory) if own else ([], [])
     reader = Reader(work.base, work.memory)
     probes, dropped = write_probes(
         work.units,
@@ -124,12 +128,10 @@ def make_probes(
         lambda prompts, seed: work.answers(reader, prompts, temperature, seed, tell, "writing probes"),
         per_unit=per_unit,
         seed=work.seed,
-        min_probes=min_probes,
+        min_probes=0 if own else min_probes,
         cloze_share=cloze_share,
     )
-    notes: list[str] = []
     if own:
-        mine, notes = load_probes(own, work.memory)
         probes = [*(p for p in probes if p.split == "dev"), *mine]
     write_json(work.out / "probes.notes.json", {"dropped": dropped, "warnings": notes})
     write_jsonl(work.probes, Header(kind="probes", inputs=inputs), probes)
@@ -147,12 +149,15 @@ def synthesise(
     replay: float,
     temperature: float,
     tell: Tell,
+    only: str | None = None,
 ) -> dict[str, Any]:
     """The dataset of the self-study; its manifest."""
     inputs = {**work.inputs, "probes": digest_file(work.probes), "synth": settings}
     inputs["self-study"] = digest_of(inputs)
     if fresh(work.dataset / MANIFEST, inputs):
         return json.loads((work.dataset / MANIFEST).read_bytes())
+    if only:
+        require(work.dataset / MANIFEST, only, inputs)
     held = Held(probes, work.memory)
     statements = {u.id: u.statement for u in work.units}
     return self_study(
@@ -200,6 +205,7 @@ def train_adapter(
     mend: str,
     title: str,
     progress: Callable[[int, int, float, float | None], None],
+    only: str | None = None,
 ) -> AdapterCard:
     """The adapter directory. Early stopping looks at the dev probes, the test probes stay closed."""
     inputs = {
@@ -212,11 +218,9 @@ def train_adapter(
     if fresh(card_path, inputs):
         load_adapter(work.base, work.adapter)
         return AdapterCard(**json.loads(card_path.read_bytes()))
+    if only:
+        require(card_path, only, inputs)
     samples, _ = samples_of(work, mend)
-    if not samples:
-        raise ModelError(
-            "the self-study kept no sample", mend="see synth/dataset/manifest.json for what dropped them"
-        )
     add_lora(work.base, lora["rank"], lora["alpha"], work.seed)
     dev = [p for p in probes if p.split == "dev"]
     student = Reader(work.base, None, adapter=True)
@@ -248,11 +252,11 @@ def train_adapter(
         steps=state.best_step or state.step,
         losses=(state.losses[0], state.losses[-1]),
     )
-    save_adapter(work.base, best, work.adapter, card, title)
     write_json(
         work.out / "train" / "curve.json",
         {"losses": state.losses, "looks": state.looks, "best_step": state.best_step},
     )
+    save_adapter(work.base, best, work.adapter, card, title)
     work.base.model = work.base.model.unload()
     load_adapter(work.base, work.adapter)
     return card
@@ -283,6 +287,9 @@ def judge_run(
     _, asked = samples_of(work, mend)
     found = contaminated(probes, asked, work.memory)
     test = [p for p in probes if p.split == "test" and p.id not in found]
+    bare = sorted(
+        {u.id for u in work.units} - {p.unit for p in test} if any(p.form != "user" for p in test) else ()
+    )
     inputs = {
         **work.inputs,
         "probes": digest_file(work.probes),
@@ -290,6 +297,10 @@ def judge_run(
         "dataset": digest_file(work.dataset / MANIFEST),
     }
     known, notes = measurable(arms)
+    if bare:
+        notes.append(
+            f"{len(bare)} of {len(work.units)} units have no probe and are not judged: {', '.join(bare)}"
+        )
     by_arm = readers(work)
     scores = run_arms(
         work.out / "scores.jsonl",
@@ -319,7 +330,7 @@ def judge_run(
         "kept step": curve["best_step"] or len(curve["losses"]),
         "first loss (nats a token)": round(curve["losses"][0], 4),
         "last loss": round(curve["losses"][-1], 4),
-        "dev recall": round(max((r for _, r in curve["looks"]), default=0.0), 3),
+        "dev recall": round(max(r for _, r in curve["looks"]), 3) if curve["looks"] else None,
     }
     report = judge(
         scores,

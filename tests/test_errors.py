@@ -6,7 +6,6 @@ import pytest
 
 from distill.errors import (
     BadMemoryError,
-    BelowThresholdError,
     DistillError,
     PendingError,
     UsageError,
@@ -33,7 +32,6 @@ def test_the_sentence_says_where_what_and_the_mend(error: DistillError, sentence
     [
         (BadMemoryError("is empty", file="a.md"), 1, "error: a.md: is empty\n"),
         (UsageError("no meaning"), 2, "error: no meaning\n"),
-        (BelowThresholdError("retention 0.2"), 3, "error: retention 0.2\n"),
         (PendingError("two edits"), 4, "error: two edits\n"),
         (KeyboardInterrupt(), 130, "stopped; `distill run r.yaml` resumes\n"),
         (

@@ -76,16 +76,23 @@ def _unit_result(
 
 
 def gates(
-    kept: Interval | None, min_retention: float, forgetting: Forgetting | None, max_forgetting: float
+    kept: Interval | None,
+    why_not: str,
+    min_retention: float,
+    forgetting: Forgetting | None,
+    max_forgetting: float,
 ) -> tuple[Gate, ...]:
-    """The thresholds beside the verdict. Retention is held by its lower bound, forgetting by its value."""
+    """The thresholds beside the verdict. Retention is held by its lower bound, forgetting by its value.
+
+    `why_not` says why there is no retention, where there is none.
+    """
     made = [
         Gate(
             name="retention",
             value=kept,
             bound=min_retention,
             passed=None if kept is None else kept.low >= min_retention,
-            words="undefined: the memory in context makes too little difference"
+            words=f"undefined: {why_not}"
             if kept is None
             else f"lower bound {percent(kept.low)}, at least {percent(min_retention)} asked",
         )
@@ -105,7 +112,7 @@ def gates(
             passed=None if changed is None else changed.value <= max_forgetting,
             words="not measured"
             if changed is None
-            else f"{percent(changed.value)} of other answers changed, at most {limit} allowed",
+            else f"{percent(changed.value)} of {agreement.n} other answers changed, at most {limit} allowed",
         )
     )
     return tuple(made)
@@ -128,13 +135,13 @@ def judge(
     synthesis: Mapping[str, JsonValue] | None = None,
     training: Mapping[str, JsonValue] | None = None,
     warnings: Sequence[str] = (),
-    timings: Mapping[str, float] | None = None,
 ) -> Report:
     """The report of a check. Only scores on test probes count. Raises RecordError where an arm has not
     answered all.
     """
     data = sample(scores, probes)
     found = conclude(data, margin=margin, min_probes=min_probes, resamples=resamples, seed=seed)
+    reason = found.text.removeprefix("No verdict: ").rstrip(".")
     results = unit_results(scores, probes, units)
     lost = sorted(
         (result for result in results if result.retention is not None and result.retention < LOST),
@@ -156,12 +163,11 @@ def judge(
         bound=found.bound,
         discordance=found.discordance,
         needed=found.needed,
-        gates=gates(found.retention, min_retention, forgetting, max_forgetting),
+        gates=gates(found.retention, reason, min_retention, forgetting, max_forgetting),
         units=results,
         lost=tuple(result.unit for result in lost),
         forgetting=forgetting,
         synthesis=dict(synthesis or {}),
         training=dict(training or {}),
         warnings=tuple(warnings),
-        timings=dict(timings or {}),
     )

@@ -17,13 +17,13 @@ import math
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
 
-from distill.check.contamination import Held, words
+from distill.check.contamination import words
 from distill.check.scorers import contains, exact
 from distill.check.spans import flat, literal, shapes, spans
 from distill.errors import RecordError
@@ -93,14 +93,13 @@ def write_probes(
     per_unit: int,
     seed: int,
     min_probes: int = 0,
-    forbidden: Iterable[str] = (),
     cloze_share: float = 0.5,
 ) -> tuple[list[Probe], dict[str, int]]:
     """Probes of every unit without a secret, in the order of the units, and how many were dropped for what.
 
     `write(prompts, seed)` is the base model with the memory in context, sampled: one question a prompt.
     `per_unit` counts test probes; a dev probe comes on top for every four. With fewer than `min_probes` test
-    probes in all, units that have probes to spare give more. `forbidden` are training questions. About
+    probes in all, units that have probes to spare give more. About
     `cloze_share` of a unit's probes are cloze, more where the model's questions were dropped, fewer where
     sentences are short. The same arguments give the same probes.
     """
@@ -112,9 +111,7 @@ def write_probes(
     need = {name: max(least, wanted - len(cut)) if cloze_share < 1 else 0 for name, cut in cuts.items()}
     written = _written(units, memory, write, need, seed, dropped)
     pool = {name: (written[name], cut) for name, cut in cuts.items()}
-    clean = _clean(
-        [probe for both in pool.values() for group in both for probe in group], forbidden, memory, dropped
-    )
+    clean = _once_each([probe for both in pool.values() for group in both for probe in group], dropped)
     ordered = {
         name: _mixed([p for p in asked if p.id in clean], [p for p in cut if p.id in clean], cloze_share)
         for name, (asked, cut) in pool.items()
@@ -205,20 +202,16 @@ def words_of(text: str, count: int) -> list[str]:
     return text.split()[:count]
 
 
-def _clean(probes: list[Probe], forbidden: Iterable[str], memory: str, dropped: Counter[str]) -> set[str]:
-    """Ids of the probes that no training question gives away and that are not in the list twice."""
-    held, reasons = Held(probes, memory), {}
-    for question in dict.fromkeys(forbidden):
-        reasons |= held.hits(question)
+def _once_each(probes: list[Probe], dropped: Counter[str]) -> set[str]:
+    """Ids of the probes, of those with the same words only the first."""
     seen: set[tuple[str, ...]] = set()
     clean: set[str] = set()
     for probe in probes:
-        reason = reasons.get(probe.id) or ("duplicate" if words(probe.question) in seen else None)
-        seen.add(words(probe.question))
-        if reason:
-            dropped[reason] += 1
+        if words(probe.question) in seen:
+            dropped["duplicate"] += 1
         else:
             clean.add(probe.id)
+        seen.add(words(probe.question))
     return clean
 
 

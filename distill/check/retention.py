@@ -127,8 +127,9 @@ def _hull(value: float, *intervals: tuple[float, float] | None) -> tuple[float, 
     return min(low for low, _ in found), max(high for _, high in found)
 
 
-def _units_with(sample: Sample, event: NDArray[np.bool_]) -> int:
-    return int((sample.sums(event.astype(float)) > 0).sum())
+def few(sample: Sample, event: NDArray[np.bool_]) -> bool:
+    """Whether an event of the probes (n,) occurs in so few units that the bootstrap alone is not believed."""
+    return int((sample.sums(event.astype(float)) > 0).sum()) < RARE
 
 
 def summary(sample: Sample, values: Values, *, resamples: int, seed: int) -> Summary:
@@ -137,7 +138,7 @@ def summary(sample: Sample, values: Values, *, resamples: int, seed: int) -> Sum
         raise ValueError("a mean needs at least one probe")
     mean = float(values.mean())
     found = _bootstrap(_ratio, [sample.sums(values), sample.sizes], resamples, seed)
-    rare = min(_units_with(sample, values < 0.5), _units_with(sample, values >= 0.5)) < RARE
+    rare = few(sample, values < 0.5) or few(sample, values >= 0.5)
     low, high = _hull(mean, found, wilson(mean, sample.effective) if rare or found is None else None)
     return Summary(n=len(values), mean=mean, low=max(0.0, low), high=min(1.0, high))
 
@@ -152,7 +153,7 @@ def difference(
     a, b = sample.arms[one], sample.arms[other]
     value = float((a - b).mean())
     found = _bootstrap(_ratio, [sample.sums(a - b), sample.sizes], resamples, seed, level)
-    rare = _units_with(sample, a != b) < RARE
+    rare = few(sample, a != b)
     score = newcombe(a, b, sample.effective, level) if rare or found is None else None
     low, high = _hull(value, found, score)
     return Interval(value=value, low=max(-1.0, low), high=min(1.0, high))
@@ -174,7 +175,7 @@ def retention(sample: Sample, *, resamples: int, seed: int) -> Interval:
 
     value = float(statistic(weights, tokens, none))
     found, score = _bootstrap(statistic, [weights, tokens, none], resamples, seed), None
-    if found is None or _units_with(sample, sample.arms["weights"] != sample.arms["tokens"]) < RARE:
+    if found is None or few(sample, sample.arms["weights"] != sample.arms["tokens"]):
         headroom = float((tokens.sum() - none.sum()) / sample.n)
         below, above = newcombe(sample.arms["weights"], sample.arms["tokens"], sample.effective)
         score = (1 + below / headroom, 1 + above / headroom)

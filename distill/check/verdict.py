@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from distill.check.probes import Probe
-from distill.check.retention import LEVEL, Sample, difference, needed, retention
+from distill.check.retention import LEVEL, Sample, difference, few, needed, retention
 from distill.errors import RecordError
 from distill.report.model import Interval, Score, Verdict
 from distill.report.words import percent
@@ -42,7 +42,8 @@ def sample(scores: Sequence[Score], probes: Sequence[Probe]) -> Sample:
     answered all.
     """
     tests = [probe for probe in probes if probe.split == "test"]
-    index = {unit: at for at, unit in enumerate(dict.fromkeys(probe.unit for probe in tests))}
+    asked = [_cluster(probe) for probe in tests]
+    index = {name: at for at, name in enumerate(dict.fromkeys(asked))}
     values: dict[str, dict[str, float]] = defaultdict(dict)
     for score in scores:
         values[score.arm][score.probe] = score.value
@@ -54,9 +55,14 @@ def sample(scores: Sequence[Score], probes: Sequence[Probe]) -> Sample:
                 mend="run `distill check` again",
             )
     return Sample(
-        clusters=np.array([index[probe.unit] for probe in tests], dtype=np.int64),
+        clusters=np.array([index[name] for name in asked], dtype=np.int64),
         arms={arm: np.array([answered[probe.id] for probe in tests]) for arm, answered in values.items()},
     )
+
+
+def _cluster(probe: Probe) -> str:
+    """What stands or falls together: the unit; for a user's probe that names none, what it asks for."""
+    return f"user\n{probe.reference}" if probe.form == "user" and probe.unit == "user" else probe.unit
 
 
 def conclude(data: Sample, *, margin: float, min_probes: int, resamples: int, seed: int) -> Judgement:
@@ -79,7 +85,10 @@ def conclude(data: Sample, *, margin: float, min_probes: int, resamples: int, se
         discordance=discordance,
     )
     assumed = max(discordance, 3 / data.n)  # rule of three: what may hide behind no discordance at all
-    wanted = needed(assumed, margin, data.design_effect(weights - tokens))
+    effect = data.design_effect(weights - tokens)
+    if few(data, weights != tokens):
+        effect = max(effect, data.n / data.effective)
+    wanted = needed(assumed, margin, effect)
     without = percent(float(data.arms["none"].mean()))
     with_it, alone = percent(float(tokens.mean())), percent(float(weights.mean()))
     if gap.low < HEADROOM:
@@ -109,7 +118,8 @@ def conclude(data: Sample, *, margin: float, min_probes: int, resamples: int, se
     text = f"No verdict: {against}. {sure}, and the margin is {_points(margin)}. "
     if float((weights - tokens).mean()) <= -margin:
         return replace(found, text=text + "More probes are unlikely to change that; more training may.")
-    wanted = max(wanted, data.n + 1)
+    if wanted <= data.n:
+        return replace(found, text=text + "If the two were equal, as many probes would usually show it.")
     text += f"If the two are equal, about {wanted} probes would show it (discordance {percent(discordance)})."
     return replace(found, text=text, needed=wanted)
 

@@ -37,7 +37,7 @@ SHAPE: dict[str, Any] = dict(
     intermediate_size=480,
 )
 SMALLEST, LARGEST, PROSE = 8, 56, 330  # units of the first memories and of the last, words of prose
-GROWN, FALLING = 0.75, 0.2  # share of the time in which memories grow; in which the learning rate falls
+GROWN, FALLING = 0.75, 0.4  # share of the time in which memories grow; in which the learning rate falls
 
 
 def rarity(tok: Any, seed: int = 0) -> torch.Tensor:
@@ -81,10 +81,12 @@ def episode(r: random.Random, level: int) -> tuple[str, list[T.Turn]]:
     if kind < 0.13:
         return "", T.turns_without_memory(r, r.randint(6, 20))
     n = r.randint(2, level)
-    if kind < 0.34:
+    if kind < 0.32:
         memory = W.section(r, r.randint(10, min(8 * level, PROSE)))
-    elif kind < 0.60:  # many entities with one relation: the kind of value gives nothing away
+    elif kind < 0.52:  # many entities with one relation: the kind of value gives nothing away
         memory = W.world(r, n, prose=0.0, focus=r.choice(("relation", "relation", "entity")))
+    elif kind < 0.72:
+        memory = W.world(r, min(n, 20), prose=0.1, rules=0.6)
     else:
         memory = W.world(r, n, prose=r.choice((0.0, 0.1, 0.3)))
     return memory.text, T.turns(r, memory, 8 + n * 3 // 5)
@@ -136,16 +138,25 @@ def collate(items: list[Any]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def train(
-    out: Path, minutes: float, seed: int, tokens: int, threads: int, lr: float, adam_lr: float, resume: bool
+    out: Path,
+    minutes: float,
+    seed: int,
+    tokens: int,
+    threads: int,
+    lr: float,
+    adam_lr: float,
+    resume: bool,
+    keep_every: float = 240,
 ) -> None:
-    """Trains for `minutes`, in all, and writes weights, tokenizer and training.json to `out`."""
+    """Trains for `minutes`, in all, and writes weights, tokenizer and training.json to `out`; a checkpoint
+    every `keep_every` seconds, from which `resume` goes on."""
     from transformers import AutoTokenizer
 
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
-    going_on = resume and (out / "state.pt").exists()
-    tok = AutoTokenizer.from_pretrained(out) if going_on else train_tokenizer(seed)
-    tok.save_pretrained(out)
+    if resume and not (out / "state.pt").exists():
+        raise typer.BadParameter(f"there is no checkpoint in {out}")
+    tok = AutoTokenizer.from_pretrained(out) if resume else train_tokenizer(seed)
     model = new_model(tok, seed).train()
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     rest = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
@@ -153,7 +164,7 @@ def train(
     adam = torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
     state: dict[str, Any] = {"step": 0, "level": SMALLEST, "tokens": 0, "seconds": 0.0, "right": {}}
     parts = {"model": model, "muon": muon, "adam": adam}
-    if going_on:
+    if resume:
         saved = torch.load(out / "state.pt", weights_only=True)
         state = saved["state"]
         for name, part in parts.items():
@@ -197,13 +208,13 @@ def train(
                 f"{state['tokens'] / max(spent, 1):.0f} tok/s | {scores}",
                 flush=True,
             )
-        if spent > kept + 240:
+        if spent >= kept + keep_every:
             kept = state["seconds"] = spent
+            save(model, tok, out, state)
             torch.save(
                 {"state": state, **{n: part.state_dict() for n, part in parts.items()}}, out / "state.tmp"
             )
             (out / "state.tmp").replace(out / "state.pt")
-            save(model, tok, out, state)
     state["seconds"] = time.monotonic() - began
     save(model, tok, out, state)
     (out / "state.pt").unlink(missing_ok=True)
@@ -216,6 +227,7 @@ def save(model: Any, tok: Any, out: Path, state: dict[str, Any]) -> None:
     half.generation_config.pad_token_id = tok.convert_tokens_to_ids(PAD)
     half.generation_config.eos_token_id = tok.convert_tokens_to_ids(END)
     half.save_pretrained(out)
+    tok.save_pretrained(out)
     facts = {k: state[k] for k in ("step", "level", "tokens", "seconds", "right", "minutes", "seed")}
     facts |= {"torch": torch.__version__, "python": platform.python_version()}
     (out / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
@@ -225,7 +237,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Where the weights go.")] = WEIGHTS,
     minutes: Annotated[
         float, typer.Option(help="Training time; more is better until about two hours on two cores.")
-    ] = 84,
+    ] = 86,
     seed: int = 0,
     tokens: Annotated[int, typer.Option(help="Padded tokens of a step.")] = 4096,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,

@@ -182,11 +182,17 @@ def render(r: random.Random, lines: list[Line], headings: float = 0.3) -> World:
 
 
 def world(
-    r: random.Random, n: int, heldout: bool | None = False, prose: float = 0.25, focus: str = ""
+    r: random.Random,
+    n: int,
+    heldout: bool | None = False,
+    prose: float = 0.25,
+    focus: str = "",
+    rules: float = 0.25,
 ) -> World:
-    """A memory of about `n` units. `heldout` False: training names only; True: evaluation names only."""
+    """A memory of about `n` units. `heldout` False: training names only; True: evaluation names only. `prose`
+    is the share of prose, `rules` that of rules in the rest; `focus` as in `fact_lines`, without rules."""
     n_prose = sum(r.random() < prose for _ in range(n))
-    n_rules = 0 if focus else min(len(RULES), sum(r.random() < 0.25 for _ in range(n - n_prose)))
+    n_rules = 0 if focus else min(len(RULES), sum(r.random() < rules for _ in range(n - n_prose)))
     lines = (
         fact_lines(r, n - n_prose - n_rules, heldout, focus)
         + rule_lines(r, n_rules, heldout)

@@ -14,11 +14,11 @@ from distill.report.words import (
     VERDICTS,
     between,
     facts,
+    judged,
     lost,
     percent,
     place,
     retained,
-    seconds,
 )
 
 
@@ -50,7 +50,7 @@ def markdown(report: Report) -> str:
     out += [f"> {code(warning)}" for warning in report.warnings] + [""] * bool(report.warnings)
     gone = lost(report)
     if gone:
-        out += [f"## Lost units ({len(gone)} of {len(report.units)})", ""]
+        out += [f"## Lost units ({len(gone)} of {judged(report)})", ""]
         rows = [
             (
                 code(u.text),
@@ -70,6 +70,4 @@ def markdown(report: Report) -> str:
             ]
     if report.inputs:
         out += ["## Made from", "", *_table(("", ""), [(k, code(v)) for k, v in report.inputs.items()])]
-    if report.timings:
-        out += ["## Time", "", *_table(("", ""), [(k, seconds(v)) for k, v in report.timings.items()])]
     return "\n".join(out).rstrip() + "\n"

@@ -90,7 +90,7 @@ class Report(Record):
     """The whole result. Top-level `arms`, `retention` and `verdict` of its JSON are a contract.
 
     `difference` is weights minus tokens with its 95% interval, `bound` the one-sided 95% lower bound that is
-    held against `margin`; `lost` are ids of units, worst first; `timings` are seconds by stage.
+    held against `margin`; `lost` are ids of units, worst first.
     """
 
     title: str = ""
@@ -111,9 +111,8 @@ class Report(Record):
     synthesis: dict[str, JsonValue] = {}
     training: dict[str, JsonValue] = {}
     warnings: tuple[str, ...] = ()
-    timings: dict[str, float] = {}
 
     @property
     def passed(self) -> bool:
-        """Whether the verdict is `non_inferior` and no gate failed."""
-        return self.verdict == "non_inferior" and all(gate.passed is not False for gate in self.gates)
+        """Whether the verdict is `non_inferior` and every gate was measured and passed."""
+        return self.verdict == "non_inferior" and all(gate.passed for gate in self.gates)

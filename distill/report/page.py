@@ -18,7 +18,7 @@ def _template() -> Template:
         loader=PackageLoader("distill.report", "."), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"percent": words.percent, "seconds": words.seconds, "place": words.place}
+    environment.filters |= {"percent": words.percent, "place": words.place}
     return environment.get_template("page.html.j2")
 
 

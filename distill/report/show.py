@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from distill.errors import StaleError
+from distill.errors import StaleError, printable
 from distill.records import read_json, write_atomic, write_json
 from distill.report.markdown import markdown
 from distill.report.model import Report
-from distill.report.words import ARMS, GATES, VERDICTS, between, lost, percent, place, retained
+from distill.report.words import ARMS, GATES, VERDICTS, between, judged, lost, percent, place, retained
 
 STYLES = {"non_inferior": "bold green", "inferior": "bold red", "no_verdict": "bold yellow"}
 GATE_STYLES = {True: "green", False: "red", None: "yellow"}
@@ -71,13 +71,13 @@ def print_report(report: Report, console: Console | None = None) -> None:
             Text.assemble(f"{gate.name}: ", (GATES[gate.passed], GATE_STYLES[gate.passed]), f", {gate.words}")
         )
     for warning in report.warnings:
-        console.print(Text(f"warning: {warning}", style="yellow"))
+        console.print(Text(f"warning: {printable(warning)}", style="yellow"))
     gone = lost(report)
     if gone:
-        console.print(Text(f"{len(gone)} of {len(report.units)} units were lost:"))
+        console.print(Text(f"{len(gone)} of {judged(report)} units were lost:"))
     for unit in gone[:LISTED]:
         console.print(
-            Text.assemble("  ", (place(unit) or unit.unit, "dim"), "  ", unit.text),
+            Text.assemble("  ", (printable(place(unit) or unit.unit), "dim"), "  ", printable(unit.text)),
             overflow="ellipsis",
             no_wrap=True,
         )

@@ -25,8 +25,8 @@ def percent(share: float) -> str:
 
 
 def between(low: float, high: float) -> str:
-    """An interval in percent: `94.1 – 98.9%`."""
-    return f"{percent(low).removesuffix(' %')} – {percent(high)}"
+    """An interval in percent: `94.1% – 98.9%`."""
+    return f"{percent(low)} – {percent(high)}"
 
 
 def retained(kept: Interval | None) -> str:
@@ -42,6 +42,11 @@ def lost(report: Report) -> list[UnitResult]:
     """The units that were lost, worst first."""
     known = {unit.unit: unit for unit in report.units}
     return [known[name] for name in report.lost if name in known]
+
+
+def judged(report: Report) -> int:
+    """Units on which the memory in context helps: those of which something can be retained or lost."""
+    return sum(unit.retention is not None for unit in report.units)
 
 
 def facts(values: dict[str, JsonValue], above: str = "") -> Iterator[tuple[str, str]]:
@@ -60,11 +65,3 @@ def _plain(value: JsonValue) -> str:
     if value is None:
         return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def seconds(value: float) -> str:
-    """A duration in words: `48 s`, `3 min 12 s`."""
-    if value < 60:
-        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
-    minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -100,6 +100,7 @@ def write_dataset(
 
     disable_progress_bar()
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
     table = io.BytesIO()
     Dataset.from_list([c.model_dump(mode="json") for c in conversations]).to_parquet(table)
     write_atomic(folder / CONVERSATIONS, table.getvalue())

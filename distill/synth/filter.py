@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import re
 
-from distill.synth.families import UNKNOWN
-
 _MENTIONS = re.compile(
     r"\b(the|this|that|my|your|provided|given) (memory|document|context|text|passage|notes|statement)\b", re.I
 )
+_ABSTAINS = re.compile(
+    r"\b(?:do not|don't|cannot|can't) (?:know|say|tell)\b"
+    r"|\b(?:does not|doesn't) (?:say|mention|specify|contain|state)\b",
+    re.I,
+)
+_THINKS = re.compile(r"</?think>")
+_LIST_MARK = re.compile(r"(?m)^\s*\d+[.)]\s")
 _PRECISE = re.compile(
     r"`[^`]+`|https?://\S+|[\w.-]*[/_][\w./-]*|#[\w-]+|\b\d[\d.,:]*\d\b|\b\d\b|\b[A-Za-z]+-[a-z0-9-]+\b"
 )
+_WORDS = re.compile(r"[A-Za-z]+(?:[-/][a-z]+)+")  # end-to-end, and/or: language, if outside a code span
 _EDGES = " `'\"*.,:;!?()[]{}"
 
 
@@ -25,7 +31,13 @@ def normal(text: str) -> str:
 
 def precise(text: str) -> set[str]:
     """Numbers, paths, code spans, URLs and identifiers in a text, without the marks around them."""
-    return {m.group().strip(_EDGES) for m in _PRECISE.finditer(text)} - {""}
+    found = (m.group() for m in _PRECISE.finditer(_LIST_MARK.sub("", text)))
+    return {x.strip(_EDGES) for x in found if not _WORDS.fullmatch(x)} - {""}
+
+
+def abstained(answer: str) -> bool:
+    """Whether an answer says, in whatever words, that it is not known."""
+    return bool(_ABSTAINS.search(answer.replace("\u2019", "'")))
 
 
 def bad_question(question: str) -> str | None:
@@ -34,6 +46,8 @@ def bad_question(question: str) -> str | None:
         return "empty question"
     if "\n" in question:
         return "question of several lines"
+    if _THINKS.search(question):
+        return "thinks aloud"
     return None
 
 
@@ -44,7 +58,9 @@ def bad_answer(question: str, answer: str, ended: bool, source: str, faithful: b
         return "answer without an end"
     if not answer:
         return "empty answer"
-    if faithful and answer != UNKNOWN:
+    if _THINKS.search(answer):
+        return "thinks aloud"
+    if faithful and not abstained(answer):
         if _MENTIONS.search(answer) and not _MENTIONS.search(source):
             return "mentions the memory"
         known = source + "\n" + question

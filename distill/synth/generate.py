@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from distill.errors import ModelError
 from distill.records import Header, Record, append_record, resume_jsonl
 from distill.synth.coverage import coverage, next_questions
 from distill.synth.dataset import Conversation, join, read_part, write_dataset, write_part
-from distill.synth.families import FAMILIES, UNKNOWN
-from distill.synth.filter import bad_answer, bad_question, normal
+from distill.synth.families import FAMILIES
+from distill.synth.filter import abstained, bad_answer, bad_question, normal
 from distill.synth.teacher import Answer
 
 PIECE = 128  # questions of one piece: what a kill can cost
@@ -120,6 +121,11 @@ def self_study(
             collides,
             progress,
         )
+    if not study.conversations:
+        why = ", ".join(f"{count} {reason}" for reason, count in study.dropped.most_common(3))
+        raise ModelError(
+            f"the self-study kept no sample ({why})", mend="raise synth.max_new_tokens, or take another base"
+        )
     units = list(statements)
     manifest: dict[str, Any] = {
         "inputs": inputs,
@@ -215,7 +221,7 @@ def _round(
                 continue
             rows.append(i)
             study.conversations.append(c)
-            if c.units and (c.answer != UNKNOWN or c.family == "abstain"):
+            if c.units and (c.family == "abstain" or not abstained(c.answer)):
                 study.kept[c.units[0]] += 1
         study.parts.append(tensors)
         study.rows.append(rows)

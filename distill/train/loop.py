@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from distill.records import write_atomic
 from distill.train.losses import topk_kl
@@ -43,6 +44,7 @@ class State:
     looks: list[list[float]] = field(default_factory=list)  # [step, dev recall]
     best: float = -1.0
     best_step: int = 0
+    risen: int = 0  # the step of the last look that was better than all before
     stopped: bool = False
 
 
@@ -72,9 +74,14 @@ def micro_batches(
     return out
 
 
-def batch_loss(model: Any, samples: Sequence[Sample], device: torch.device, pad: int) -> torch.Tensor:
-    """Summed KL of all answer tokens. Logits are made at answer positions only; padding is told by length,
-    not by id."""
+LOGITS = 1024  # answer positions whose logits are held at once
+
+
+def batch_loss(
+    model: Any, samples: Sequence[Sample], device: torch.device, pad: int, run: Any = None
+) -> torch.Tensor:
+    """Summed KL of all answer tokens. Logits are made at answer positions only, some at a time; padding is
+    told by length, not by id. `run` is the compiled inner model, where there is one."""
     width = max(len(s.prompt) + len(s.ids) for s in samples)
     ids = torch.full((len(samples), width), pad)
     mask = torch.zeros(len(samples), width, dtype=torch.long)
@@ -86,15 +93,21 @@ def batch_loss(model: Any, samples: Sequence[Sample], device: torch.device, pad:
         start = row * width + len(s.prompt) - 1
         where += range(start, start + len(s.ids))
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    hidden = inner.model(
+    hidden = (run or inner.model)(
         input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False
     ).last_hidden_state
     picked = hidden.reshape(-1, hidden.shape[-1])[torch.tensor(where, device=device)]
-    logits = inner.lm_head(picked)
     top_ids, top_logp, tail = (
         torch.cat([getattr(s, name) for s in samples]).to(device) for name in ("top_ids", "top_logp", "tail")
     )
-    return topk_kl(logits, top_ids, top_logp, tail).sum()
+
+    def part(at: slice) -> torch.Tensor:
+        return topk_kl(inner.lm_head(picked[at]), top_ids[at], top_logp[at], tail[at]).sum()
+
+    parts = [slice(i, i + LOGITS) for i in range(0, len(picked), LOGITS)]
+    if len(parts) == 1:
+        return part(parts[0])
+    return torch.stack([checkpoint(part, at, use_reentrant=False) for at in parts]).sum()  # type: ignore[misc]
 
 
 def default_lr(base: Base) -> float:
@@ -136,15 +149,14 @@ def train(
         it was looked at.
     """
     from accelerate import Accelerator
-    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+    from peft import set_peft_model_state_dict
 
     steps = order(len(samples), batch_size, epochs, seed)[:max_steps]
-    accelerator = Accelerator(cpu=base.device.type == "cpu")
+    accelerator = Accelerator(device_placement=False)  # the base stays where the recipe put it
     params = [p for p in base.model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(params, lr=lr, betas=(0.9, 0.95), weight_decay=0.0)
-    model, optimizer = accelerator.prepare(base.model, optimizer)
-    base.model = accelerator.unwrap_model(model)
-    forward = torch.compile(base.model) if compile_model else base.model
+    optimizer = accelerator.prepare(optimizer)
+    run = torch.compile(base.model.get_base_model().model, dynamic=True) if compile_model else None
     state, best = State(), {}
     path = folder / "checkpoint.pt"
     saved = _load(path, inputs)
@@ -152,6 +164,7 @@ def train(
         state, best = State(**saved["state"]), saved["best"]
         set_peft_model_state_dict(base.model, saved["adapter"])
         optimizer.load_state_dict(saved["optimizer"])
+    epoch = -(-len(samples) // batch_size)  # patience begins after the first
     rise = max(1, round(warmup * len(steps)))
     while state.step < len(steps) and not state.stopped:
         rows, step = steps[state.step], state.step
@@ -162,7 +175,8 @@ def train(
         tokens = sum(len(samples[i].ids) for i in rows)
         total = 0.0
         for piece in micro_batches(samples, rows, batch_tokens, accumulate):
-            loss = batch_loss(forward, [samples[i] for i in piece], base.device, base.pad) / tokens
+            loss = batch_loss(base.model, [samples[i] for i in piece], base.device, base.pad, run)
+            loss = loss / tokens
             accelerator.backward(loss)
             total += float(loss)
         torch.nn.utils.clip_grad_norm_(params, 1.0)
@@ -177,12 +191,14 @@ def train(
             recall = look()
             state.looks.append([state.step, recall])
             if recall > state.best:
+                state.risen = state.step
+            if recall >= state.best:  # of equals the later one, which has seen more
                 state.best, state.best_step = recall, state.step
-                best = _copy(get_peft_model_state_dict(base.model))
-            since = sum(1 for s, _ in state.looks if s > state.best_step)
+                best = _copy(_adapter(base.model))
+            since = sum(1 for s, _ in state.looks if s > max(state.risen, epoch))
             state.stopped = bool(patience) and since >= patience
         if last and not look:
-            best = _copy(get_peft_model_state_dict(base.model))
+            best = _copy(_adapter(base.model))
         if last or state.stopped or state.step % checkpoint_every == 0:
             _save(
                 path,
@@ -191,11 +207,17 @@ def train(
                     "state": vars(state),
                     "best": best,
                     "optimizer": optimizer.state_dict(),
-                    "adapter": _copy(get_peft_model_state_dict(base.model)),
+                    "adapter": _copy(_adapter(base.model)),
                 },
             )
         progress(state.step, len(steps), total, recall)
     return state, best
+
+
+def _adapter(model: Any) -> dict[str, torch.Tensor]:
+    from peft import get_peft_model_state_dict
+
+    return get_peft_model_state_dict(model, save_embedding_layers=False)  # "auto" would ask the hub
 
 
 def _copy(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

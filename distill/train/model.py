@@ -136,6 +136,16 @@ def load_base(name: str, quantize: str = "none", dtype: str = "auto", device: st
             f"base model '{name}' cannot be loaded: {reason}",
             mend="give a model directory, a hub id that this machine can reach, or `--set base.model=pocket`",
         ) from fault
+    config = model.config.get_text_config()
+    if (
+        getattr(config, "final_logit_softcapping", None)
+        or getattr(config, "logits_scaling", None) not in (None, 1)
+        or getattr(config, "logit_scale", None) not in (None, 1)
+    ):
+        raise ModelError(
+            f"base model '{name}' rescales its logits, which the training here does not do",
+            mend="take a base of another family, Qwen3 for instance",
+        )
     if not tokenizer.chat_template:
         raise ModelError(f"base model '{name}' has no chat template", mend="use its instruct or chat variant")
     if quantize == "none":

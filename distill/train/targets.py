@@ -79,14 +79,15 @@ def _joint(
 ) -> torch.Tensor:
     rows, heads, new, width = q.shape
     kv, group, past = k.shape[1], heads // k.shape[1], pk.shape[1]
-    q = q.reshape(rows, kv, group * new, width) * scaling
+    q = q.reshape(rows, kv, group * new, width)
     flat = q.transpose(0, 1).reshape(
         kv, rows * group * new, width
     )  # one matrix per kv head meets the one prefix
-    shared = (flat @ pk.mT).view(kv, rows, group, new, past).permute(1, 0, 2, 3, 4)
-    own = (q @ k.mT).view(rows, kv, group, new, -1)
+    shared = (flat.float() @ pk.mT.float()).mul_(scaling)  # scores in fp32, as fused kernels have them
+    shared = shared.view(kv, rows, group, new, past).permute(1, 0, 2, 3, 4)
+    own = (q.float() @ k.mT.float()).mul_(scaling).view(rows, kv, group, new, -1)
     own = own.masked_fill(~mask[:, :, None], torch.finfo(own.dtype).min)
-    weights = torch.cat([shared, own], -1).float().softmax(-1).to(q.dtype)
+    weights = torch.cat([shared, own], -1).softmax(-1).to(q.dtype)
     ws, wo = weights[..., :past], weights[..., past:]
     out = (ws.permute(1, 0, 2, 3, 4).reshape(kv, rows * group * new, past) @ pv).view(
         kv, rows, group * new, width

@@ -10,12 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from distill.check.probes import Probe
-from distill.check.scorers import contains, score
-from distill.records import read_jsonl
-from distill.synth.teacher import Reader
-from distill.train.adapter import load_adapter
-from distill.train.model import load_base
+from tests.bench.twin import cross
 from tests.e2e.test_run import run
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +38,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         (folder / "distill.yaml").write_text(RECIPE)
         done = run(folder, "run", "distill.yaml")
         assert done.returncode in (0, 3), done.stderr
-        out[name] = folder
+        out[name] = folder / "run"
     return out
 
 
@@ -51,18 +46,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("name", MEMORIES)
 def test_an_adapter_knows_its_own_values_and_not_the_twins(runs: dict[str, Path], name: str) -> None:
     mine, theirs = runs[name], runs["other" if name == "one" else "one"]
-    base = load_base("pocket")
-    load_adapter(base, mine / "run" / "adapter")
-    student = Reader(base, None, adapter=True)
-    memory = (mine / "AGENTS.md").read_text()
-    right = {}
-    for whose, folder in (("own", mine), ("twin", theirs)):
-        probes = [p for p in read_jsonl(folder / "run" / "probes.jsonl", Probe)[1] if p.split == "test"]
-        asked = [p for p in probes if (whose == "own") == contains(p.reference, memory)]
-        assert len(asked) >= 30
-        said = student.answer([p.question for p in asked], 48)
-        scores = [score(p.scorer, p.reference, a.text, p.choices) for p, a in zip(asked, said, strict=True)]
-        right[whose] = sum(scores) / len(scores)
-    arms = json.loads((mine / "run" / "report.json").read_text())["arms"]
-    assert right["twin"] <= 0.10
-    assert right["own"] >= arms["tokens"]["mean"] - 0.15 > 0.5
+    own, twin = cross(mine, mine), cross(mine, theirs)
+    tokens = json.loads((mine / "report.json").read_text())["arms"]["tokens"]["mean"]
+    assert len(own) >= 60
+    assert len(twin) >= 30
+    assert sum(own) / len(own) >= tokens - 0.15 > 0.5
+    assert sum(twin) / len(twin) <= 0.10

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import typer
 
 from distill.pocket import turns as T
 from distill.pocket import world as W
@@ -129,9 +131,18 @@ def test_names_are_many() -> None:
 
 
 @pytest.mark.slow
-def test_building_begins_and_goes_on(tmp_path: Path) -> None:
-    for minutes, resume in ((0.05, False), (0.08, True)):
-        train(tmp_path, minutes, 0, 1024, 2, 0.015, 0.004, resume)
-        facts = json.loads((tmp_path / "training.json").read_text())
-        assert facts["step"] >= 1
-        assert load_base(str(tmp_path)).context == 4096
+def test_a_build_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(minutes: float, resume: bool) -> dict[str, Any]:
+        train(tmp_path, minutes, 0, 1024, 2, 0.015, 0.004, resume, keep_every=0)
+        return json.loads((tmp_path / "training.json").read_text())
+
+    with pytest.raises(typer.BadParameter, match="no checkpoint"):
+        build(0.05, resume=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda self, **_: None)  # as killed: its checkpoint stays
+        first = build(0.05, resume=False)
+    second = build(0.1, resume=True)
+    assert second["step"] > first["step"] > 0
+    assert second["tokens"] > first["tokens"]
+    assert load_base(str(tmp_path)).context == 4096
+    assert not (tmp_path / "state.pt").exists()

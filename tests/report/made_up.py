@@ -55,5 +55,4 @@ def report(title: str = "Quickstart memory", **options: Any) -> Report:
         forgetting=Forgetting(agreement=share, abstain_before=share, abstain_after=share),
         synthesis={"samples": 1152, "dropped": {"duplicate": 210, "unsupported": 14}, "least of a unit": 20},
         training={"steps": 240, "loss first": 2.31, "loss last": 0.0412},
-        timings={"synth": 48.2, "train": 75.0, "check": 21.4},
     )  # fmt: skip

@@ -14,7 +14,7 @@ from distill.check.verdict import sample
 from distill.errors import RecordError, StaleError
 from distill.report import Report, markdown, print_report, show, write_report
 from distill.report.page import html
-from distill.report.words import percent, seconds
+from distill.report.words import percent
 from tests.report.made_up import checked, report
 
 HOSTILE = (
@@ -70,7 +70,6 @@ def test_contract(tmp_path: Path, lost: Report) -> None:
         "training",
         "warnings",
         "inputs",
-        "timings",
     } <= set(data)
     assert Report.model_validate(data) == lost
     assert data["lost"] and set(data["lost"]) <= {f"u{number}" for number in range(6)}
@@ -210,10 +209,3 @@ def test_show(tmp_path: Path, lost: Report) -> None:
 )
 def test_percent(share: float, text: str) -> None:
     assert percent(share) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(4.2, "4.2 s"), (48.4, "48 s"), (192, "3 min 12 s"), (3900, "1 h 5 min")]
-)
-def test_seconds(value: float, text: str) -> None:
-    assert seconds(value) == text

@@ -28,14 +28,14 @@ QUESTIONS = [
 
 @pytest.fixture(scope="module")
 def base() -> Base:
-    return load_base("pocket")
+    return load_base("pocket", device="cpu")
 
 
 def other(kind: str) -> Base:
     """A random model of another architecture, with the pocket tokenizer."""
     from transformers import Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM
 
-    pocket = load_base("pocket")
+    pocket = load_base("pocket", device="cpu")
     shape: dict[str, Any] = dict(
         vocab_size=len(pocket.tokenizer),
         hidden_size=32,

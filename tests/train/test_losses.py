@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional as F
 
 from distill.train.adapter import add_lora
-from distill.train.loop import Sample, batch_loss, micro_batches, order, train
+from distill.train.loop import Sample, State, batch_loss, micro_batches, order, train
 from distill.train.losses import topk_kl
 from distill.train.model import Base
 from distill.train.targets import top
@@ -196,9 +197,20 @@ FIVE = [0.026399, 0.018322, 0.019526, 0.03917, 0.007009]
 
 @pytest.mark.parametrize("killed_at", [1, 3])
 def test_a_killed_run_ends_with_the_same_loss(tmp_path: Path, killed_at: int) -> None:
-    base = add_lora(tiny(), 4, 8, 0)
-    samples = made_up(base, 20)
-    whole, weights = train(base, samples, tmp_path / "whole", "x", **OPTIONS)  # type: ignore[arg-type]
+    samples = made_up(tiny(), 20)
+
+    def run(base: Base, folder: str, **more: Any) -> tuple[State, dict[str, torch.Tensor]]:
+        """The best look is the first one: what is kept must outlive the kill."""
+
+        def look() -> float:
+            return 1 / (
+                1 + sum(float(p.abs().sum()) for n, p in base.model.named_parameters() if "lora_B" in n)
+            )
+
+        return train(base, samples, tmp_path / folder, "x", look=look, **{**OPTIONS, "eval_every": 1, **more})  # type: ignore[arg-type]
+
+    whole, weights = run(add_lora(tiny(), 4, 8, 0), "whole")
+    assert whole.best_step == 1
 
     class Killed(Exception):
         pass
@@ -209,18 +221,11 @@ def test_a_killed_run_ends_with_the_same_loss(tmp_path: Path, killed_at: int) ->
         ):  # after the checkpoint of `killed_at`, before that of the next step is of use
             raise Killed
 
-    broken = add_lora(tiny(), 4, 8, 0)
     with pytest.raises(Killed):
-        train(
-            broken,
-            samples,
-            tmp_path / "broken",
-            "x",
-            **{**OPTIONS, "checkpoint_every": killed_at},
-            progress=kill,
-        )  # type: ignore[arg-type]
-    again = add_lora(tiny(), 4, 8, 5)  # another start: all that counts must come from the checkpoint
-    state, resumed = train(again, samples, tmp_path / "broken", "x", **OPTIONS)  # type: ignore[arg-type]
+        run(add_lora(tiny(), 4, 8, 0), "broken", checkpoint_every=killed_at, progress=kill)
+    state, resumed = run(add_lora(tiny(), 4, 8, 5), "broken")  # another start: the checkpoint is what counts
+    assert state.best_step == whole.best_step
+    assert state.looks == [pytest.approx(look, rel=1e-6) for look in whole.looks]
     assert state.losses == pytest.approx(whole.losses, rel=1e-6)
     for name, tensor in weights.items():
         assert torch.equal(tensor, resumed[name])

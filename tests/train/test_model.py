@@ -47,7 +47,7 @@ def fit(base, folder: Path, steps: int = 3):  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("quantize", ["nf4", "int8"])
 def test_quantized_bases_train(tmp_path: Path, quantize: Literal["nf4", "int8"]) -> None:
-    base = load_base("pocket", quantize)
+    base = load_base("pocket", quantize, device="cpu")
     kinds = {type(m).__name__ for m in base.model.modules()}
     assert kinds & {"Linear4bit", "Linear8bitLt"}
     state, weights = fit(base, tmp_path)
@@ -56,7 +56,7 @@ def test_quantized_bases_train(tmp_path: Path, quantize: Literal["nf4", "int8"])
 
 
 def test_the_adapter_is_a_plain_peft_directory(tmp_path: Path) -> None:
-    base = load_base("pocket")
+    base = load_base("pocket", device="cpu")
     state, weights = fit(base, tmp_path / "train")
     card = AdapterCard(
         base="pocket",
@@ -84,13 +84,27 @@ def test_the_adapter_is_a_plain_peft_directory(tmp_path: Path) -> None:
     assert (logits.log_softmax(-1).gather(1, ours.top_ids) - ours.top_logp).abs().max() < 1e-4
     assert json.loads((folder / "card.json").read_text())["units"] == ["u-1"]
     assert 'base_model: "pocket"' in (folder / "README.md").read_text()
-    again = load_adapter(load_base("pocket"), folder)
+    again = load_adapter(load_base("pocket", device="cpu"), folder)
     assert Reader(again, None, adapter=True).answer([QUESTION], 8)[0].ids == ours.ids
     assert state.step == 3
 
 
+def test_the_adapter_is_off_for_whoever_does_not_have_it(tmp_path: Path) -> None:
+    base, memory = load_base("pocket", device="cpu"), "- amber-heron runs on port 4417."
+
+    def logp(memory: str | None, adapter: bool = False) -> torch.Tensor:
+        return Reader(base, memory, adapter=adapter).answer([QUESTION], 8, k=8)[0].top_logp
+
+    before = [logp(m) for m in (None, memory)]
+    fit(base, tmp_path, 20)
+    for was, m in zip(before, (None, memory), strict=True):
+        assert torch.equal(was, logp(m))
+    changed = logp(None, adapter=True)
+    assert changed.shape != before[0].shape or not torch.equal(changed, before[0])
+
+
 def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
-    base = load_base("pocket")
+    base = load_base("pocket", device="cpu")
     _, weights = fit(base, tmp_path / "train", 1)
     card = AdapterCard(
         base="other",
@@ -105,4 +119,4 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
     )
     save_adapter(base, weights, tmp_path / "adapter", card, "x")
     with pytest.raises(ModelError, match="was trained for other, not for pocket as loaded now"):
-        load_adapter(load_base("pocket"), tmp_path / "adapter")
+        load_adapter(load_base("pocket", device="cpu"), tmp_path / "adapter")
