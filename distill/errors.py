@@ -89,7 +89,7 @@ class PendingError(DistillError):
     exit_code = Exit.PENDING
 
 
-CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 OS_FAULTS = {
     errno.ENOSPC: ("the disk is full", "free some space and run the same command again"),

@@ -38,7 +38,7 @@ def _override(unit: MemoryUnit, overrides: Sequence[Override]) -> tuple[Place, s
 
 
 def _lasting(unit: MemoryUnit, overrides: Sequence[Override]) -> tuple[Place, str] | None:
-    return "weights", f"a lasting {unit.kind}"
+    return "weights", f"a lasting {unit.kind}" if unit.stable else f"a {unit.kind}, though {unit.why}"
 
 
 RULES: tuple[Rule, ...] = (

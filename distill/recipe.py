@@ -250,7 +250,7 @@ def _from_directory(data: dict[str, Any], directory: Path) -> None:
         places.append((check, "probes"))
     for holder, key in places:
         if isinstance(holder.get(key), str):
-            holder[key] = os.path.normpath(directory / Path(holder[key]).expanduser())
+            holder[key] = os.path.normpath(directory / os.path.expanduser(holder[key]))
 
 
 def _override(data: dict[str, Any], text: str) -> KeyPath:

@@ -151,7 +151,7 @@ def warn(warnings: Iterable[str]) -> None:
 
 def print_json(value: Any) -> None:
     """Print the machine form on stdout."""
-    print(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    print(json.dumps(plain(value), indent=2))  # in ASCII: no control character of a memory reaches a terminal
 
 
 def _place(unit: MemoryUnit) -> str:

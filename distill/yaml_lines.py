@@ -35,18 +35,21 @@ for tag, pattern, first in (
 
 
 def _scalar(loader: _Loader, node: yaml.ScalarNode, file: str) -> Any:
-    kind = node.tag.rsplit(":", 1)[-1]
+    kind, line = node.tag.rsplit(":", 1)[-1], node.start_mark.line + 1
     if kind == "str":
+        if re.search("[\0\ud800-\udfff]", node.value):
+            raise RecipeError("holds a character that no file can have", file=file, line=line)
         return node.value
     if kind == "null":
         return None
     if kind == "bool":
         return node.value.lower() == "true"
-    if kind == "int":
-        return int(node.value)
-    if kind == "float":
-        return float(node.value)
-    raise RecipeError(f"the tag {node.tag} is not read here", file=file, line=node.start_mark.line + 1)
+    if kind in ("int", "float"):
+        try:
+            return int(node.value) if kind == "int" else float(node.value)
+        except ValueError:
+            raise RecipeError(f"{node.value[:40]} is not a number", file=file, line=line) from None
+    raise RecipeError(f"the tag {node.tag} is not read here", file=file, line=line)
 
 
 def _value(loader: _Loader, node: yaml.Node, place: KeyPath, lines: dict[KeyPath, int], file: str) -> Any:

@@ -64,7 +64,7 @@ def test_init_writes_a_recipe_that_says_every_key(place: Path) -> None:
         "overrides: []",
         "quantize: none",
         "per_unit: 24",
-        "lr: 0.0002",
+        "lr: null",
         "on_error: deny",
         "retention: 0.9",
         "bootstrap: 2000",

@@ -35,7 +35,6 @@ SKIPPED = {
     "__pycache__",
 }
 POINTER = re.compile(r"\ufeff?(?P<path>@?[\w./-]+\.mdc?)\s*")
-PATHLIKE = re.compile(r"^(?:\.{1,2}/|~/|/)|\.(?:md|mdc|markdown|txt)$")
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Loader:
 
     def load(self, entry: Entry, stack: tuple[Path, ...] = (), *, explicit: bool = False) -> None:
         """Read an entry and what hangs on it. Raises BadMemoryError for a bad file and for a cycle."""
-        real, name = entry.path.resolve(), self.name(entry.path)
+        real, name = Path(os.path.realpath(entry.path)), self.name(entry.path)
         if real in stack:
             ring = " → ".join(self.name(path) for path in (*stack[stack.index(real) :], real))
             raise BadMemoryError(
@@ -90,7 +89,15 @@ class Loader:
             )
             return
         self.seen.add(real)
-        text = read_text(entry.path)
+        try:
+            text = read_text(entry.path)
+        except BadMemoryError as fault:
+            if explicit or not stack:
+                raise
+            self.warnings.append(
+                f"{self.name(stack[-1])}: an import cannot be read and is left out ({fault})"
+            )
+            return
         masked, masks = mask(text)
         known = entry.path.suffix.lower() in MARKDOWN
         if not known:
@@ -98,6 +105,8 @@ class Loader:
                 f"{name}: is imported but is not Markdown; it stays in context and is not compiled"
             )
         page = markdown.parse(masked) if known else None
+        if page and not entry.imports and not _only_imports(page):
+            page = markdown.parse(masked, imports=False)
         paths = markdown.globs(page.meta.get("paths")) if page else ()
         scope = Scope(level=entry.scope.level, paths=tuple(_under(entry.scope.paths, glob) for glob in paths))
         scope = scope if paths else entry.scope
@@ -109,16 +118,18 @@ class Loader:
             self.follow(pointer["path"].lstrip("@"), 1, entry, scope, (*stack, real))
         elif page and (entry.imports or _only_imports(page)):
             for target, line in page.imports:
+                if _mentions_itself(target, entry.path, masked):
+                    continue
                 self.follow(target, line, entry, scope, (*stack, real))
 
     def follow(self, target: str, line: int, entry: Entry, scope: Scope, stack: tuple[Path, ...]) -> None:
         """Load what `target` names, as seen from `entry`; a warning where that cannot be."""
         where = f"{self.name(entry.path)}:{line}"
-        path = Path(target).expanduser()
-        bases = (entry.path.parent, entry.path.resolve().parent)
-        found = next((base / path for base in bases if (base / path).is_file()), None)
+        path = Path(os.path.expanduser(target))
+        bases = (entry.path.parent, Path(os.path.realpath(entry.path)).parent)
+        found = next((base / path for base in bases if os.path.isfile(base / path)), None)
         if found is None:
-            if PATHLIKE.search(target) and not (bases[0] / path).is_dir():
+            if markdown.PATHLIKE.search(target) and not os.path.isdir(bases[0] / path):
                 self.warnings.append(f"{where}: the import @{target} is not there and is left out")
         elif len(stack) > MAX_HOPS:
             self.warnings.append(
@@ -154,6 +165,8 @@ def _claude(place: Path, scope: Scope) -> Iterator[Entry]:
         yield Entry(path, scope)
     rules = place / ".claude" / "rules"
     for path in sorted(rules.rglob("*.md")) if rules.is_dir() else ():
+        if not os.path.isfile(path):
+            continue
         yield Entry(path, scope)
     for path in _files(place, "CLAUDE.local.md"):
         yield Entry(path, Scope(level="local", paths=scope.paths))
@@ -182,6 +195,14 @@ def _directories(directory: Path) -> Iterator[Path]:
             continue
         inside[:] = sorted(name for name in inside if not name.startswith(".") and name not in SKIPPED)
         yield Path(place)
+
+
+def _mentions_itself(target: str, path: Path, text: str) -> bool:
+    """Whether an import names its own file in mid-sentence (`Keep @CLAUDE.md short`): a cycle is a line."""
+    if os.path.realpath(path.parent / os.path.expanduser(target)) != os.path.realpath(path):
+        return False
+    lines = (line for line in text.splitlines() if f"@{target}" in line)
+    return not any(map(markdown.IMPORT_LINE.fullmatch, lines))
 
 
 def _only_imports(page: markdown.Page) -> bool:

@@ -7,6 +7,7 @@ are.
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from pathlib import Path
 
@@ -68,9 +69,7 @@ class Lines:
         self.ends = [*(match.start() for match in breaks), len(text)]
         self._bytes: list[int] | None = None
         if not text.isascii():
-            self._bytes = [0]
-            for start, after in zip(self.starts, [*self.starts[1:], len(text)], strict=True):
-                self._bytes.append(self._bytes[-1] + len(text[start:after].encode()))
+            self._bytes = [0, *itertools.accumulate(len(character.encode()) for character in text)]
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -85,7 +84,4 @@ class Lines:
 
     def byte(self, offset: int) -> int:
         """The byte offset of a character offset."""
-        if self._bytes is None:
-            return offset
-        line = self.at(offset)
-        return self._bytes[line] + len(self.text[self.starts[line] : offset].encode())
+        return offset if self._bytes is None else self._bytes[offset]

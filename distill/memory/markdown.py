@@ -24,6 +24,7 @@ FRONTMATTER = re.compile(
 )
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 IMPORT = re.compile(r"(?:^|(?<=\s))@(?P<path>(?:[^\s\\@`]|\\ )+)")
+PATHLIKE = re.compile(r"^(?:\.{1,2}/|~/|/)|\.(?:md|mdc|markdown|txt)$")
 IMPORT_LINE = re.compile(r"[\s>]*(?:[-*+]\s+|\d+[.)]\s+)?@(?:[^\s\\@`]|\\ )+\s*")
 PARSER = MarkdownIt("commonmark", {"maxNesting": 60}).enable("table")
 
@@ -58,8 +59,9 @@ class Page:
     warnings: tuple[str, ...] = ()
 
 
-def parse(text: str) -> Page:
-    """Parse a Markdown text. Never raises on any text."""
+def parse(text: str, imports: bool = True) -> Page:
+    """Parse a Markdown text; without `imports`, lines that look like one stay visible. Never raises on any
+    text."""
     lines = Lines(text)
     meta, after, warnings = frontmatter(text)
     hidden = [(0, after)] if after else []
@@ -67,7 +69,7 @@ def parse(text: str) -> Page:
     blank = "\n" * lines.at(after) if after else ""
     tokens = PARSER.parse(blank + text[after:].lstrip("\ufeff"))
     tree = SyntaxTreeNode(tokens)
-    imports: list[tuple[str, int]] = []
+    named: list[tuple[str, int]] = []
     for token in tokens:
         if token.type == "inline" and token.map and "@" in token.content:
             found = [
@@ -76,14 +78,14 @@ def parse(text: str) -> Page:
                 if child.type == "text"
                 for path in _imports(child.content)
             ]
-            imports += [(path, token.map[0] + 1) for path in found]
-            if found:
+            named += [(path, token.map[0] + 1) for path in found]
+            if found and imports:
                 hidden += _import_lines(lines, *token.map)
         elif token.type == "html_block" and token.map:
             begin, end = lines.starts[token.map[0]], lines.ends[token.map[1] - 1]
             hidden += [match.span() for match in COMMENT.finditer(text, begin, end)]
     blocks = tuple(_blocks(tree, lines))
-    return Page(text, lines, meta, tuple(sorted(hidden)), tuple(imports), blocks, warnings)
+    return Page(text, lines, meta, tuple(sorted(hidden)), tuple(named), blocks, warnings)
 
 
 def frontmatter(text: str) -> tuple[dict[str, Any], int, tuple[str, ...]]:
@@ -94,11 +96,13 @@ def frontmatter(text: str) -> tuple[dict[str, Any], int, tuple[str, ...]]:
     source = match["yaml"]
     for attempt in (source, re.sub(r"(?m)^(\s*(?:-|[\w-]+:)[ \t]+)([*{@&!].*?)[ \t]*$", r"\1'\2'", source)):
         try:
-            meta = yaml.safe_load(attempt)
+            meta = yaml.load(attempt, Loader=yaml.BaseLoader)  # every scalar is text: nothing is constructed
         except (yaml.YAMLError, ValueError, RecursionError):
             continue
         if meta is None or isinstance(meta, dict):
             return meta or {}, match.end(), ()
+        if meta == "":
+            return {}, match.end(), ()
         return {}, 0, ()  # a text between two rules, not frontmatter
     return {}, match.end(), ("its frontmatter is not YAML and was left out",)
 
@@ -107,7 +111,9 @@ def globs(value: Any) -> tuple[str, ...]:
     """A frontmatter list of globs, which may be written as one text with commas (not those inside braces)."""
     if isinstance(value, str):
         value = re.split(r",(?![^{}]*\})", value)
-    return tuple(str(item).strip() for item in value if str(item).strip()) if isinstance(value, list) else ()
+    items = [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+    clean = [item.encode("utf-8", "replace").decode().strip() for item in items]
+    return tuple(item for item in clean if item)
 
 
 def _imports(text: str) -> Iterator[str]:
@@ -116,9 +122,11 @@ def _imports(text: str) -> Iterator[str]:
 
 
 def _import_lines(lines: Lines, first: int, last: int) -> Iterator[tuple[int, int]]:
-    """Whole lines that hold nothing but an import."""
+    """Whole lines that hold nothing but an import of what looks like a path (`@alice` is a person)."""
     for index in range(first, last):
-        if IMPORT_LINE.fullmatch(lines.line(index)):
+        line = lines.line(index)
+        bare = line.lstrip(" \t>-*+0123456789.)")
+        if IMPORT_LINE.fullmatch(line) and any(map(PATHLIKE.search, _imports(bare))):
             yield lines.starts[index], lines.ends[index]
 
 
@@ -161,6 +169,8 @@ KINDS = {
 def _place(lines: Lines, first: int, last: int, inline: str, kind: str) -> tuple[int, int]:
     """Where inline content stands: past the markers of its first line, to the end of its last."""
     pieces = inline.strip().split("\n")
+    ending = pieces[0].rstrip()  # lines of nothing but odd blanks are lines to Markdown, and stripped here
+    first = next((i for i in range(first, last) if lines.line(i).rstrip().endswith(ending)), first)
     line = lines.line(first)
     at = line.rstrip().rfind(pieces[0].rstrip())
     start = lines.starts[first] + at if at >= 0 else _content(lines, first)

@@ -36,11 +36,6 @@ def parse(text: str, name: str) -> list[tuple[int, int, Line]]:
         try:
             said = json.loads(value)
             line = Line.model_validate_json(json.dumps({"text": said} if isinstance(said, str) else said))
-        except (json.JSONDecodeError, RecursionError) as error:
-            fault = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
-            raise BadMemoryError(
-                f"is not JSON ({fault})", file=name, line=index + 1, mend="mend that line"
-            ) from None
         except ValidationError as error:
             detail = error.errors()[0]
             key = ".".join(map(str, detail["loc"])) or "the line"
@@ -49,6 +44,13 @@ def parse(text: str, name: str) -> list[tuple[int, int, Line]]:
                 file=name,
                 line=index + 1,
                 mend='write "words" or {"text": "words", "kind": "fact"}',
+            ) from None
+        except (ValueError, RecursionError) as error:
+            fault = (
+                "nested too deep" if isinstance(error, RecursionError) else getattr(error, "msg", "a number")
+            )
+            raise BadMemoryError(
+                f"is not JSON ({fault})", file=name, line=index + 1, mend="mend that line"
             ) from None
         found.append((start, start + len(value), line))
     return found

@@ -24,6 +24,7 @@ from distill.memory.secrets import MASK, mask
 from distill.memory.segment import segment, words
 from distill.records import Kind, Level, MemoryUnit, Scope, Span, digest
 
+ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)")
 WORDS = re.compile(r"[^\W_]+")
 SLUG = 28  # characters
 LEVELS: tuple[Level, ...] = get_args(Level)  # from the broadest
@@ -44,6 +45,8 @@ def read(sources: Sequence[tuple[str, str | Path]], root: str | Path | None = No
         loader = Loader(root, boundary(path))
         loader.seen.update((root / document.path).resolve() for document in documents)
         if kind == "jsonl" or (kind == "auto" and path.suffix.lower() == ".jsonl"):
+            if loader.name(path) in {document.path for document in documents}:
+                continue
             document, found = _jsonl(path, loader.name(path))
             documents.append(document)
             _join(units, found)
@@ -57,7 +60,8 @@ def read(sources: Sequence[tuple[str, str | Path]], root: str | Path | None = No
         warnings += loader.warnings
     if not units:
         where = sources[0][1] if sources else None
-        raise BadMemoryError("holds nothing to remember", file=where, mend="write a memory into it")
+        mend = warnings[0] if warnings else "write a memory into it"
+        raise BadMemoryError("holds nothing to remember", file=where, mend=mend)
     return Memory(documents=tuple(documents), units=tuple(units.values()), warnings=tuple(warnings))
 
 
@@ -113,12 +117,12 @@ def _markdown(loaded: Loaded) -> tuple[Document, list[MemoryUnit]]:
         return document.model_copy(update={"format": "other"}), []
     if loaded.pointer:
         return document.model_copy(update={"hidden": ((0, len(raw)),)}), []
-    lines = Lines(loaded.masked)
+    lines, starts = Lines(loaded.masked), _starts(raw)
     pieces, carriers = segment(loaded.page, loaded.path.name)
     units = []
     for piece in pieces:
         text = words(loaded.masked[piece.start : piece.end])
-        span = _span(loaded.name, lines, raw, piece.start, piece.end)
+        span = _span(loaded.name, lines, raw, starts, piece.start, piece.end)
         secret = _touches(loaded.masks, piece.start, piece.end) or any(map(MASK.search, piece.heading))
         units.append(_unit(text, piece.heading, kind_of(text), loaded.scope, span, secret))
     at = lines.byte
@@ -136,21 +140,28 @@ def _markdown(loaded: Loaded) -> tuple[Document, list[MemoryUnit]]:
 def _jsonl(path: Path, name: str) -> tuple[Document, list[MemoryUnit]]:
     original = read_text(path)
     raw = original.encode()
-    masked, masks = mask(original)
-    lines = Lines(masked)
+    # escapes are blanked where secrets are looked for: what follows one must not hide behind it
+    masked, masks = mask(original, ESCAPE.sub(lambda found: " " * len(found.group()), original))
+    lines, starts = Lines(masked), _starts(raw)
     units = []
     for start, end, line in plain.parse(masked, str(path)):
         text = words(line.text)
         if WORDS.search(text):
-            span = _span(name, lines, raw, start, end)
+            span = _span(name, lines, raw, starts, start, end)
             kind, scope = line.kind or kind_of(text), line.scope or Scope()
             units.append(_unit(text, (), kind, scope, span, _touches(masks, start, end)))
     return Document(path=name, digest=digest(raw), format="jsonl", text=masked), units
 
 
-def _span(source: str, lines: Lines, raw: bytes, start: int, end: int) -> Span:
+def _span(source: str, lines: Lines, raw: bytes, starts: list[int], start: int, end: int) -> Span:
     low, high = lines.byte(start), lines.byte(end)
-    return Span(source=source, start=low, end=high, line=lines.at(start) + 1, digest=digest(raw[low:high]))
+    line = bisect.bisect_right(starts, low)
+    return Span(source=source, start=low, end=high, line=line, digest=digest(raw[low:high]))
+
+
+def _starts(raw: bytes) -> list[int]:
+    """Where the lines of a file begin, in bytes of the file itself: a mask may have covered line breaks."""
+    return [0, *(match.end() for match in re.finditer(rb"\r\n?|\n", raw))]
 
 
 def _touches(ranges: list[tuple[int, int]], start: int, end: int) -> bool:

@@ -33,8 +33,9 @@ MASK = re.compile(r"\[(?:reda|redac|redact|redacte|redacted\.*)\]")
 
 # The named group `it` is the secret. These are sure by their shape.
 SURE = [
-    re.compile(
-        r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----(?P<it>.*?)(?:-----END [A-Z0-9 ]*-----|\Z)", re.DOTALL
+    re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----(?P<it>[\w+/=:,.\\\s>-]*?)-----END"),
+    re.compile(  # torn: its end is missing
+        r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----(?P<it>(?:(?:\s|\\n)*[A-Za-z0-9+/=]{16,})+)"
     ),
     re.compile(r"\b(?P<it>(?:sk|pk|rk)[-_](?:ant|proj|live|test|or|svcacct)[-_][\w-]{16,})"),
     re.compile(r"\b(?P<it>sk-[A-Za-z0-9]{20,})\b"),
@@ -46,29 +47,31 @@ SURE = [
     re.compile(
         r"(?i)[?&](?:[\w-]*token|key|api[-_]?key|secret|sig|signature|password|auth)=(?P<it>[^&\s#\"'`<>)\]]+)"
     ),
-    re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@\"'`<>]*:(?P<it>[^\s/@\"'`<>]+)@"),
+    re.compile(r"(?i)(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"'`<>]*:(?P<it>[^\s/@\"'`<>]+)@"),
     re.compile(r"(?i)\b(?:authorization:\s*)?(?:bearer|basic)\s+(?P<it>[\w+/=.~-]{20,})"),
     re.compile(r"https://hooks\.slack\.com/services/(?P<it>[\w/]{20,})"),
 ]
 # A word that announces a secret, then a value. The value must look like one.
 NAMED = re.compile(
-    r"(?i)(?:\b|_)(?:pass(?:word|wd|phrase|code)|pwd|secret|token|credentials?|"
+    r"(?i)(?:pass(?:word|wd|phrase|code)|(?:\b|_)pass\b|pwd|secret|token|credentials?|"
     r"(?:api|access|auth|private|secret)[ _-]?key)"
-    r"[`*\"']{0,3}(?:[ \t]+for [\w.-]+)?[ \t]*(?:=|:|\bis\b:?)[ \t]*[`*\"']{0,3}"
-    r"(?P<it>[^\s`\"'<>{}$,;]{6,})"
+    r"[`*\"'\\]*(?:[ \t]+for [\w. -]{1,40}?|[ \t]*\([^()\n]{0,40}\))?[ \t]*"
+    r"(?::?=|:|：|->|→|\||\bis\b:?|(?<=--password)|(?<=--token))[ \t`*\"'\\]*"
+    r"(?P<it>[^\s`\"'<>{},;|]{6,})"
 )
 TOKEN = re.compile(r"[A-Za-z0-9_+=-]{24,}")
 
 
-def mask(text: str) -> tuple[str, list[tuple[int, int]]]:
-    """The text with its secrets masked, and where they are.
+def mask(text: str, view: str | None = None) -> tuple[str, list[tuple[int, int]]]:
+    """The text with its secrets masked, and where they are. `view`, of the same length, is what is searched
+    where the text itself is escaped.
 
     Returns the masked text (as many UTF-8 bytes as before, ASCII masks in place of secrets) and the character
     ranges of the masks in it, those that an earlier reading left included, in order and apart from each
     other.
     """
     pieces, ranges, place, length = [], [], 0, 0
-    for start, end in _merged(find(text)):
+    for start, end in _merged(find(text if view is None else view)):
         size = len(text[start:end].encode())
         cover = ("[redacted" + "." * size)[: size - 1] + "]"
         pieces += [text[place:start], cover]
@@ -139,9 +142,9 @@ def _placeholder(value: str) -> bool:
 
 def _like_a_password(value: str) -> bool:
     """Whether what follows `password:` in prose is one: letters and digits, not a path, call or number."""
-    if len(value) < SHORTEST or _placeholder(value) or re.search(r"[()/\\\[\]|]|::|://|^[-#@]", value):
+    if len(value) < SHORTEST or _placeholder(value) or re.search(r"^[-#@~./]|\w\(|::|://", value):
         return False
-    if re.fullmatch(r"[\d.,:_-]+|[\w-]+\.[a-z]{1,4}", value):
+    if re.fullmatch(r"[\d.,:_-]+|[\w./-]+\.[a-z]{1,4}", value):
         return False
     if heuristic.is_potential_uuid(value):
         return True

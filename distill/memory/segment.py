@@ -121,7 +121,11 @@ def _walk(
 def _close(found: Found, heading: Block, reach: int) -> None:
     lines, end = found.page.lines, heading.end
     rule = lines.at(end) + 1
-    if rule < len(lines) and UNDERLINE.fullmatch(lines.line(rule)) and "#" not in lines.line(rule - 1)[:4]:
+    if (
+        rule < len(lines)
+        and UNDERLINE.fullmatch(lines.line(rule))
+        and not lines.line(rule - 1).lstrip(" >").startswith("#")
+    ):
         end = lines.ends[rule]
     found.carriers.append(Carrier(heading.start, end, reach))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 # What may hold a stop that ends nothing: code, links, addresses, brackets.
-OPAQUE = re.compile(r"`+[^`]*`+|!?\[[^\]\n]*\]\([^)\n]*\)|<[^>\s]*>|\bhttps?://\S+|\([^()\n]*\)|\"[^\"\n]*\"")
+OPAQUE = re.compile(
+    r"`+[^`]*`+|!?\[[^\[\]\n]*\]\([^)\n]*\)|<[^<>\s]*>|\bhttps?://\S+|\([^()\n]*\)|\"[^\"\n]*\""
+)
 STOP = re.compile(r"[.!?](?:[*_`\"')\]]*)(?=\s+(?:[*_`\"'(\[]*)[A-Z`*_\[\"0-9])")
 ABBREVIATION = re.compile(r"(?i)(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|incl|no|fig|sec|dr|mr|ms|st)|\b[a-z])\.$")
 LEANS = re.compile(
@@ -23,7 +25,7 @@ def split(text: str) -> list[tuple[int, int]]:
     hidden = OPAQUE.sub(lambda match: "\x00" * (len(match.group()) - 1) + match.group()[-1], text)
     parts, start = [], 0
     for match in STOP.finditer(hidden):
-        if not ABBREVIATION.search(hidden[start : match.start() + 1]):
+        if not ABBREVIATION.search(hidden[max(start, match.start() - 12) : match.start() + 1]):
             parts.append((start, match.end()))
             start = match.end()
     parts.append((start, len(text)))

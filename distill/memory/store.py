@@ -74,7 +74,7 @@ def save_residual(directory: Path, texts: dict[str, str], inputs: dict[str, str]
     files: dict[str, str] = {}
     for path, text in texts.items():
         inside = PurePosixPath(*[part for part in PurePosixPath(path).parts if part not in ("..", "/")])
-        while str(inside) in files.values():
+        while str(inside) in files.values() or str(inside) == index.name:
             inside = inside.with_name(f"_{inside.name}")
         if re.search(r"\w", COMMENT.sub("", text)):
             files[path] = str(inside)

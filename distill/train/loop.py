@@ -178,7 +178,7 @@ def train(
             loss = batch_loss(base.model, [samples[i] for i in piece], base.device, base.pad, run)
             loss = loss / tokens
             accelerator.backward(loss)
-            total += float(loss)
+            total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(params, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

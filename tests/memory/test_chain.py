@@ -91,6 +91,11 @@ def test_imports_are_relative_four_deep_and_read_once(tmp_path: Path) -> None:
     assert memory.warnings == ("four.md:3: the import @five.md is more than 4 deep and is left out",)
 
 
+def test_a_file_that_mentions_itself_is_no_cycle(tmp_path: Path) -> None:
+    (tmp_path / "CLAUDE.md").write_text("Keep @CLAUDE.md short.\n")
+    assert [unit.text for unit in read([("claude_code", tmp_path)]).units] == ["Keep @CLAUDE.md short."]
+
+
 @pytest.mark.parametrize(
     ("files", "ring"),
     [
@@ -163,3 +168,35 @@ def test_an_id_stays_when_the_file_moves(tmp_path: Path) -> None:
     one, two = (read([("auto", tmp_path / name)]).units[-1] for name in ("a.md", "b/c.md"))
     assert one.id == two.id
     assert one.id.startswith("the-relay-uses-6120-")
+
+
+def test_a_person_is_no_import(tmp_path: Path) -> None:
+    (tmp_path / "CLAUDE.md").write_text("# Reviewers\n\n- @alice\n- @bob\n")
+    memory = read([("claude_code", tmp_path)])
+    assert [unit.text for unit in memory.units] == ["@alice", "@bob"]
+    (tmp_path / "AGENTS.md").write_text("Read this:\n\n- @docs/testing.md\n- lodash\n")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "testing.md").write_text("Never read.\n")
+    assert "@docs/testing.md" in context_text(read([("agents_md", tmp_path)]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ask @~nosuchuser/notes.md",
+        "---\nx: !!bool maybe\n---\nOne.",
+        '---\npaths: ["a\\ud800"]\n---\nOne.',
+        "Read @" + "a" * 300 + ".md now.",
+        "# T\n\n\u00a0\nThe port of relay is 8080.",
+    ],
+)
+def test_odd_text_is_read(tmp_path: Path, text: str) -> None:
+    (tmp_path / "CLAUDE.md").write_text(text)
+    assert read([("claude_code", tmp_path)]).units
+
+
+def test_a_loop_of_links_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "CLAUDE.md").symlink_to("AGENTS.md")
+    (tmp_path / "AGENTS.md").symlink_to("CLAUDE.md")
+    with pytest.raises(BadMemoryError):
+        read([("auto", tmp_path / "CLAUDE.md")])

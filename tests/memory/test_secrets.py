@@ -33,7 +33,21 @@ CARRIED = [
     ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow/x\nq9==\n-----END RSA PRIVATE KEY-----", "MIIEow/x\nq9=="),
     ("https://hooks.slack.com/services/T0AB12CD3/B0EF45GH6/a1B2c3D4e5F6g7H8", "a1B2c3D4e5F6g7H8"),
 ]
+CARRIED += [
+    ("**Password:** hunter2a1", "hunter2a1"),
+    ("| db password | hunter2a1 |", "hunter2a1"),
+    ("PGPASSWORD=hunter2a1", "hunter2a1"),
+    ("DB_PASS=hunter2a1", "hunter2a1"),
+    ('clientSecret: "a8f3k2m9q1"', "a8f3k2m9q1"),
+    ("psql --password hunter2a1", "hunter2a1"),
+    ("Password (staging): hunter2a1", "hunter2a1"),
+    ("The password for the staging db is hunter2a1", "hunter2a1"),
+    ("password: Xy7$kQ9!mZ2p", "Xy7$kQ9!mZ2p"),
+    ("AWS_SECRET_ACCESS_KEY=wJalrXUt/K7MDENG/bPxRfi1", "wJalrXUt/K7MDENG/bPxRfi1"),
+    ("POSTGRES://u:s3cr3tpw@h", "s3cr3tpw"),
+]
 HARMLESS = [
+    "Never commit a `-----BEGIN RSA PRIVATE KEY-----` block.\n- The port is 8080.",
     "Pinned at 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b for now.",
     "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "Use `packages/foo/bar2/Baz3Component.test.tsx` and `getUserById2FromCacheOrDatabase`.",
@@ -80,3 +94,23 @@ def test_nothing_after_the_reader_holds_a_secret(tmp_path: Path) -> None:
     assert [unit.text for unit in read([("auto", tmp_path / "a.md")]).units if not unit.secret] == [
         "The relay uses 6120."
     ]
+
+
+def test_escapes_in_json_hide_no_secret(tmp_path: Path) -> None:
+    lines = [
+        r'{"text": "The DB password is \"hunter2a1\"."}',
+        r'{"text": "password: hunter2a1\nuser: bob"}',
+        r'{"text": "Fetch \"https://x.io/v1?token=abcd1234efgh\" daily."}',
+    ]
+    (tmp_path / "m.jsonl").write_text("\n".join(lines) + "\n")
+    memory = read([("jsonl", tmp_path / "m.jsonl")])
+    assert [unit.secret for unit in memory.units] == [True] * 3
+    assert not any(word in memory.model_dump_json() for word in ("hunter2a1", "abcd1234efgh"))
+
+
+def test_a_masked_key_moves_no_line(tmp_path: Path) -> None:
+    body = "MIIEow/xAAAAAAAAAAAA\nq9AAAAAAAAAAAAAAAAA="
+    key = f"-----BEGIN RSA PRIVATE KEY-----\n{body}\n-----END RSA PRIVATE KEY-----"
+    (tmp_path / "a.md").write_text(f"```\n{key}\n```\n\n- The port is 8080.\n")
+    memory = read([("auto", tmp_path / "a.md")])
+    assert [unit.spans[0].line for unit in memory.units if "8080" in unit.text] == [8]
