@@ -132,6 +132,13 @@ def user_faults(command: str, *, debug: bool | None = None) -> Iterator[None]:
         if error.errno is None:  # raised by a library to mean something else: not ours to explain
             raise
         leave(f"error: {from_os_error(error)}", Exit.FAILED, debug)
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's: this module does without torch
+            raise
+        mend = (
+            "lower synth.batch_size or train.batch_tokens, or hold the base in fewer bits (base.quantize=nf4)"
+        )
+        leave(f"error: the GPU's memory is used up; {mend}", Exit.FAILED, debug)
 
 
 def leave(sentence: str, code: Exit, debug: bool) -> None:

@@ -58,7 +58,7 @@ def prepare(said: Recipe, memory: Memory, plan: Plan) -> Job:
     inputs = {
         "memory": digest_file(run.units),
         "plan": digest_file(run.plan),
-        "base": digest_of([base.digest, said.base.quantize, said.base.dtype]),
+        "base": digest_of([base.digest, base.quantize, str(base.model.dtype)]),
         "template": base.template_digest,
     }
     work = Work(
