@@ -146,11 +146,13 @@ def _written(
     found: dict[str, list[Probe]] = defaultdict(list)
     questions: set[tuple[str, ...]] = set()
     text = " " + flat(memory)
+    hidden = {unit.id: _own(spans(unit), text) for unit in units}
+    named = _naming(units)
     for round_ in range(ROUNDS):
         asked = [
             (unit, span)
             for unit in units
-            for span in _turn(spans(unit), round_)[: 2 * (need[unit.id] - len(found[unit.id]))]
+            for span in _turn(hidden[unit.id], round_)[: 2 * (need[unit.id] - len(found[unit.id]))]
             if need[unit.id] > len(found[unit.id])
         ]
         if not asked:
@@ -158,7 +160,7 @@ def _written(
         prompts = [PROBE.format(span=span, line=unit.statement) for unit, span in asked]
         for (unit, span), raw in zip(asked, write(prompts, seed + round_), strict=True):
             question = raw.strip()
-            reason = _fault(question, span, unit, text)
+            reason = _fault(question, span, unit, text, named[unit.id])
             if reason is None and words(question) in questions:
                 reason = "duplicate"
             if reason:
@@ -174,7 +176,21 @@ def _turn(values: list[str], by: int) -> list[str]:
     return values[by % len(values) :] + values[: by % len(values)] if values else []
 
 
-def _fault(question: str, span: str, unit: MemoryUnit, memory: str) -> str | None:
+def _own(found: list[str], memory: str) -> list[str]:
+    """The spans that only this unit has, where there are some: what others say too tells nothing about it."""
+    return [span for span in found if memory.count(span) == 1] or found
+
+
+def _naming(units: Sequence[MemoryUnit]) -> dict[str, set[str]]:
+    """The words of each unit by which a question can mean it: those that at most a tenth of the units
+    have."""
+    said = {unit.id: set(words(unit.statement)) for unit in units}
+    counts = Counter(word for all_words in said.values() for word in all_words)
+    most = max(3, len(units) // 10)
+    return {name: {word for word in all_words if counts[word] <= most} for name, all_words in said.items()}
+
+
+def _fault(question: str, span: str, unit: MemoryUnit, memory: str, naming: set[str]) -> str | None:
     """Why a question by the model is no probe for this span, or None."""
     if not re.search(r"\w", question):
         return "empty"
@@ -194,6 +210,8 @@ def _fault(question: str, span: str, unit: MemoryUnit, memory: str) -> str | Non
         return None if _once(shown, memory) else "shows words that stand twice in the memory"
     if any(not contains(name, unit.statement) for name in shapes(question)):
         return "names what the unit does not"
+    if unit.kind == "fact" and not naming & set(words(question)):
+        return "names nothing of the unit"
     return None
 
 

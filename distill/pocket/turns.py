@@ -108,6 +108,9 @@ def write(
     prompt = FAMILIES[family].format(line=line.statement)
     if family == "replay":
         return Turn(prompt, generic(r).question, "write")
+    part = cut(r, line.text, memory) if family == "summary" and r.random() < 0.7 else None
+    if part:  # to complete a line is to quote its end
+        return Turn(prompt, f"Complete: {part[0]}", "write")
     if family == "summary" or (family == "reverse" and not line.fact):
         asked = quote(r, line, memory)
         return Turn(prompt, asked.question, "write") if asked else None
@@ -180,7 +183,7 @@ def generic(r: random.Random) -> Turn:
     return Turn(f"Which word is last: {' '.join(words)}", words[-1], "generic")
 
 
-def turns(r: random.Random, world_: World, n: int, writing: float = 0.16) -> list[Turn]:
+def turns(r: random.Random, world_: World, n: int, writing: float = 0.22) -> list[Turn]:
     """`n` turns about a memory: mostly answers from it, some question writing, some that it does not
     answer."""
     entities = {x.fact[:2] for x in world_.lines if x.fact}

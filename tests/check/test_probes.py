@@ -23,6 +23,7 @@ LINES = [
 ]
 UNITS = [MemoryUnit(id=f"u{at}", text=text, heading=("Notes",)) for at, text in enumerate(LINES)]
 MEMORY = "# Notes\n" + "\n".join(f"- {text}" for text in LINES)
+NAMES = ("a, listens", "b, push", "c, since", "d, live", "e, short", "f, start")
 FORMS = ("Name what is meant in line {n}.", "Which value stands in line {n}?", "Line {n} says what?")
 
 
@@ -31,7 +32,7 @@ def write(prompts: list[str], seed: int) -> list[str]:
     out = []
     for prompt in prompts:
         number = next(at for at, text in enumerate(LINES) if text in prompt)
-        out.append(r.choice(FORMS).format(n="abcdef"[number]))
+        out.append(r.choice(FORMS).format(n=NAMES[number]))
     return out
 
 
@@ -125,7 +126,7 @@ def test_cloze_share(share: float, forms: set[str]) -> None:
 
 
 def test_no_probe_is_a_training_question() -> None:
-    training = [FORMS[0].format(n=letter) for letter in "abcdef"]
+    training = [FORMS[0].format(n=name) for name in NAMES]
     training += ["Complete: " + " ".join(line.split()[:cut]) for line in LINES for cut in range(2, 9)]
     probes, _ = write_probes(UNITS, MEMORY, write, per_unit=6, seed=0)
     found = contaminated(probes, training, MEMORY)
@@ -142,6 +143,7 @@ def test_no_probe_is_a_training_question() -> None:
         ("What\nis it?", "more than one line"),
         ("Is it port 4417?", "shows its answer"),
         ("Which port does calm-harbor use?", "names what the unit does not"),
+        ("Which number is it?", "names nothing of the unit"),
         (CLOZE_LEAD + "The calm-harbor service listens on port", "shows words that the unit does not have"),
         (CLOZE_LEAD + "The amber-kestrel service listens on", "hides other words than the reference"),
         (CLOZE_LEAD + "The amber-kestrel service listens on port", None),
