@@ -111,7 +111,7 @@ def gates(
             bound=max_forgetting,
             passed=None if changed is None else changed.value <= max_forgetting,
             words="not measured"
-            if changed is None
+            if changed is None or agreement is None
             else f"{percent(changed.value)} of {agreement.n} other answers changed, at most {limit} allowed",
         )
     )
