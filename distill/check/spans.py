@@ -68,5 +68,7 @@ def spans(unit: MemoryUnit) -> list[str]:
     text = flat(unit.text)
     whole = text.strip("`*_\"'.,;:!? ")
     return [
-        span for span in shapes(text) if span != whole and len(span.split()) <= LONG and literal(span, unit)
+        span
+        for span in shapes(text)
+        if span not in (whole, text) and len(span.split()) <= LONG and literal(span, unit)
     ]
