@@ -94,6 +94,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u2
 OS_FAULTS = {
     errno.ENOSPC: ("the disk is full", "free some space and run the same command again"),
     errno.EDQUOT: ("the disk quota is used up", "free some space and run the same command again"),
+    errno.EFBIG: ("a file may not grow that large here", "raise the limit (`ulimit -f`) and run it again"),
     errno.EACCES: ("permission denied", "check who owns it"),
     errno.EPERM: ("operation not permitted", "check who owns it"),
     errno.EROFS: ("the file system is read-only", "choose another `out` in the recipe"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -154,6 +155,28 @@ def test_kill_9_and_the_same_command_end_with_the_same_report(whole: Path, tmp_p
     killed(folder, when)
     done = run(folder, "run", "distill.yaml")
     assert done.returncode in (0, 3), done.stderr
+    assert report(folder) == report(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", [20_000, 500_000])  # bytes: a file of the synthesis, one of the training
+def test_a_full_disk_is_one_sentence_and_the_run_resumes(whole: Path, tmp_path: Path, room: int) -> None:
+    """A limit on the size of files fails as a full disk does: in the middle of a write."""
+    folder = project(tmp_path)
+    done = subprocess.run(
+        command("run", "distill.yaml"),
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("error:") == 1 and "a file may not grow that large" in done.stderr
+    assert "Traceback" not in done.stderr
+    again = run(folder, "run", "distill.yaml")
+    assert again.returncode in (0, 3), again.stderr
     assert report(folder) == report(whole)
 
 
