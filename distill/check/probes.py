@@ -39,6 +39,7 @@ Write = Callable[[list[str], int], list[str]]
 CLOZE_LEAD = CLOZE_PROBE.split("{")[0]
 HIDDEN, SHOWN, LEAST = 6, 12, 2  # words: most hidden, most shown, least shown
 DEV = 4  # one dev probe for so many test probes
+SHARED = 3  # times that a span may stand in the memory if every span of its unit stands there more than once
 ROUNDS = 4  # times that the model is asked about the same spans
 CALLS = ("procedure", "constraint")  # kinds of unit that a teacher with tools may answer with a call
 
@@ -125,13 +126,18 @@ def write_probes(
 
 
 def _cloze_probes(unit: MemoryUnit, memory: str, seed: int) -> list[Probe]:
-    """Clozes of a unit as probes, chosen by the seed; a third of its cuts is left for training."""
-    probes = [
+    """Clozes of a unit as probes, in an order chosen by the seed; its other cuts are left for training.
+
+    What is hidden begins with a span that only this unit has; where no cut does, half of all cuts are taken.
+    """
+    cuts = cloze(unit, memory)
+    own = tuple(_own(spans(unit), " " + flat(memory)))
+    telling = [cut for cut in cuts if cut[1].lstrip("`*_\"'([").startswith(own)] if own else []
+    random.Random(f"{seed} {unit.id}").shuffle(cuts)
+    return [
         make(unit.id, CLOZE_PROBE.format(start=shown), ending, "exact", "cloze")
-        for shown, ending in cloze(unit, memory)
+        for shown, ending in telling or cuts[: len(cuts) - len(cuts) // 2]
     ]
-    random.Random(f"{seed} {unit.id}").shuffle(probes)
-    return probes[: len(probes) - len(probes) // 3]
 
 
 def _written(
@@ -152,8 +158,7 @@ def _written(
         asked = [
             (unit, span)
             for unit in units
-            for span in _turn(hidden[unit.id], round_)[: 2 * (need[unit.id] - len(found[unit.id]))]
-            if need[unit.id] > len(found[unit.id])
+            for span in _turn(hidden[unit.id], round_, 2 * (need[unit.id] - len(found[unit.id])))
         ]
         if not asked:
             break
@@ -172,13 +177,16 @@ def _written(
     return found
 
 
-def _turn(values: list[str], by: int) -> list[str]:
-    return values[by % len(values) :] + values[: by % len(values)] if values else []
+def _turn(values: list[str], by: int, count: int) -> list[str]:
+    """`count` of the values, one after the other and again from the first, beginning with the one at `by`."""
+    return [values[(by + at) % len(values)] for at in range(count)] if values else []
 
 
 def _own(found: list[str], memory: str) -> list[str]:
-    """The spans that only this unit has, where there are some: what others say too tells nothing about it."""
-    return [span for span in found if memory.count(span) == 1] or found
+    """The spans that only this unit has, or few: what everyone says tells nothing about it."""
+    often = {span: memory.count(span) for span in found}
+    least = min([*often.values(), SHARED])
+    return [span for span in found if often[span] <= least]
 
 
 def _naming(units: Sequence[MemoryUnit]) -> dict[str, set[str]]:

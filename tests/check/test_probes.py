@@ -104,17 +104,17 @@ def test_the_same_arguments_give_the_same_probes() -> None:
 
 
 def test_both_splits_have_probes_of_every_unit_with_two() -> None:
-    probes, _ = write_probes(UNITS, MEMORY, write, per_unit=4, seed=0)
+    probes, _ = write_probes(UNITS, MEMORY, write, per_unit=3, seed=0)
     for unit in UNITS:
         own = [probe.split for probe in probes if probe.unit == unit.id]
-        assert len(own) <= 5 and (len(own) < 2 or {"dev", "test"} == set(own))
-    assert sum(probe.split == "test" for probe in probes if probe.unit == "u0") == 4
+        assert len(own) <= 4 and (len(own) < 2 or {"dev", "test"} == set(own))
+    assert sum(probe.split == "test" for probe in probes if probe.unit == "u0") == 3
 
 
 def test_units_with_probes_to_spare_make_up_the_number() -> None:
     few, _ = write_probes(UNITS, MEMORY, write, per_unit=1, seed=0)
-    more, _ = write_probes(UNITS, MEMORY, write, per_unit=1, seed=0, min_probes=15)
-    assert sum(probe.split == "test" for probe in few) < 15 <= sum(probe.split == "test" for probe in more)
+    more, _ = write_probes(UNITS, MEMORY, write, per_unit=1, seed=0, min_probes=10)
+    assert sum(probe.split == "test" for probe in few) < 10 <= sum(probe.split == "test" for probe in more)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +123,34 @@ def test_units_with_probes_to_spare_make_up_the_number() -> None:
 def test_cloze_share(share: float, forms: set[str]) -> None:
     probes, _ = write_probes(UNITS, MEMORY, write, per_unit=4, seed=0, cloze_share=share)
     assert {probe.form for probe in probes} == forms
+
+
+def test_a_cloze_probe_asks_for_what_only_its_unit_says() -> None:
+    probes, _ = write_probes(UNITS, MEMORY, write, per_unit=9, seed=0, cloze_share=1.0)
+    hidden = {unit.id: {probe.reference for probe in probes if probe.unit == unit.id} for unit in UNITS}
+    assert hidden["u2"] == {"2.14.1.", "Boris Ekholm since version 2.14.1."}
+    assert hidden["u5"] == {"Mondays.", "quiet_lantern worker on Mondays."}
+    assert hidden["u0"] == {"4417 in every region."}
+
+
+def test_half_of_the_cuts_of_plain_prose_are_left_for_training() -> None:
+    line = "Letters are printed on grey paper and signed by two people of the desk."
+    unit = MemoryUnit(id="u", text=line)
+    probes, _ = write_probes([unit], line, write, per_unit=9, seed=0, cloze_share=1.0)
+    assert len(cloze(unit, line)) == 6 and len(probes) == 3
+
+
+@pytest.mark.parametrize(("times", "asked"), [(3, {"pnpm"}), (4, set())])
+def test_a_span_that_stands_everywhere_is_not_asked_for(times: int, asked: set[str]) -> None:
+    units = [MemoryUnit(id=f"u{at}", text=f"Use `pnpm` for job {at * 'x'}.") for at in range(times)]
+    memory, said = "\n".join(unit.text for unit in units), []
+
+    def listen(prompts: list[str], seed: int) -> list[str]:
+        said.extend(prompts)
+        return ["Which tool?"] * len(prompts)
+
+    write_probes(units, memory, listen, per_unit=2, seed=0, cloze_share=0)
+    assert {prompt.split('"')[1] for prompt in said} == asked
 
 
 def test_no_probe_is_a_training_question() -> None:
