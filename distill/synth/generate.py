@@ -216,12 +216,14 @@ def _round(
         rows = []
         for i, c in enumerate(conversations):
             reason = bad_answer(c.question, c.answer, bool(tensors["ended"][i]), memory, faithful=with_memory)
+            if not reason and c.family not in ("abstain", "replay") and abstained(c.answer):
+                reason = "the teacher does not know the answer"
             if reason:
                 study.dropped[reason] += 1
                 continue
             rows.append(i)
             study.conversations.append(c)
-            if c.units and (c.family == "abstain" or not abstained(c.answer)):
+            if c.units:
                 study.kept[c.units[0]] += 1
         study.parts.append(tensors)
         study.rows.append(rows)

@@ -19,6 +19,11 @@ from distill.train.model import Base, prompt_ids
 from distill.train.targets import Prefix, build_prefix, left_pad, new_rows, reading, top
 
 
+MIN_P = (
+    0.1  # sampling leaves out tokens less likely than this share of the likeliest (min-p, arXiv 2407.01082)
+)
+
+
 @dataclass(frozen=True)
 class Answer:
     """One answer. `ids` hold the end token when `ended`; targets are (T, k), (T, k), (T,), one row an id."""
@@ -121,7 +126,9 @@ class Reader:
         for _ in range(limit):
             logits = state.forward(base.model, ids, real, 1)[:, -1].float()
             if temperature > 0:
-                chosen = torch.multinomial((logits / temperature).softmax(-1), 1, generator=draw)[:, 0]
+                shares = (logits / temperature).softmax(-1)
+                shares[shares < MIN_P * shares.amax(-1, keepdim=True)] = 0
+                chosen = torch.multinomial(shares, 1, generator=draw)[:, 0]
             else:
                 chosen = logits.argmax(-1)
             if k:

@@ -13,7 +13,7 @@ from distill.errors import RecordError
 from distill.synth.coverage import coverage, next_questions
 from distill.synth.dataset import MANIFEST, TARGETS, read_dataset
 from distill.synth.families import UNKNOWN
-from distill.synth.filter import bad_answer, bad_question, normal
+from distill.synth.filter import abstained, bad_answer, bad_question, normal
 from distill.synth.generate import self_study
 from distill.synth.teachers import LocalTeacher
 from distill.train.model import Base, load_base
@@ -113,6 +113,12 @@ def test_the_manifest_names_units_seeds_and_digests(base: Base, tmp_path: Path) 
     assert manifest["seed"] == 1
     assert {c.teacher for c in conversations} == {"pocket"}
     assert targets["top_ids"].shape == targets["top_logp"].shape == (int(targets["offsets"][-1]), 5)
+
+
+def test_only_questions_meant_so_are_unanswerable(base: Base, tmp_path: Path) -> None:
+    study(base, tmp_path)
+    said = read_dataset(tmp_path / "dataset", "again")[0]
+    assert not [c for c in said if c.family in ("recall", "apply") and abstained(c.answer)]
 
 
 def test_a_changed_dataset_is_refused(base: Base, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from distill.errors import ModelError
 from distill.synth.families import MEMORY
-from distill.synth.teacher import Reader
+from distill.synth.teacher import MIN_P, Reader
 from distill.train.model import Base, check_context, load_base, prompt_ids
 from distill.train.targets import score
 
@@ -133,3 +133,17 @@ def test_a_base_that_is_not_there_is_one_sentence(name: str) -> None:
         load_base(name)
     assert str(fault.value).startswith(f"base model '{name}' cannot be loaded: ")
     assert "\n" not in str(fault.value)
+
+
+def test_sampling_leaves_out_unlikely_tokens(base: Base) -> None:
+    """min-p: no sampled token is less likely than a tenth of the likeliest one."""
+    said = Reader(base, LINES).answer(
+        ["Write one request that has nothing to do with any memory."] * 16, 12, 1.0, k=1000
+    )
+    for answer in said:
+        chosen = [
+            int((row == token).nonzero()) for row, token in zip(answer.top_ids, answer.ids, strict=True)
+        ]
+        ahead = answer.top_logp[:, 0] - answer.top_logp[range(len(chosen)), chosen]
+        assert ahead.max() <= -torch.tensor(MIN_P).log() + 1e-4
+    assert len({tuple(answer.ids) for answer in said}) > 1
