@@ -36,7 +36,12 @@ SHAPE: dict[str, Any] = dict(
     head_dim=64,
     intermediate_size=480,
 )
-SMALLEST, LARGEST, PROSE = 8, 56, 330  # units of the first memories and of the last, words of prose
+SMALLEST, AGAIN, LARGEST, PROSE = (
+    8,
+    24,
+    56,
+    330,
+)  # units of first memories, of those after a start, of the last; words
 GROWN, FALLING = 0.75, 0.4  # share of the time in which memories grow; in which the learning rate falls
 
 
@@ -85,7 +90,7 @@ def episode(r: random.Random, level: int) -> tuple[str, list[T.Turn]]:
         memory = W.section(r, r.randint(10, min(8 * level, PROSE)))
     elif kind < 0.52:  # many entities with one relation: the kind of value gives nothing away
         memory = W.world(r, n, prose=0.0, focus=r.choice(("relation", "relation", "entity")))
-    elif kind < 0.72:
+    elif kind < 0.76:
         memory = W.world(r, min(n, 20), prose=0.1, rules=0.6)
     else:
         memory = W.world(r, n, prose=r.choice((0.0, 0.1, 0.3)))
@@ -146,23 +151,32 @@ def train(
     lr: float,
     adam_lr: float,
     resume: bool,
+    start: Path | None = None,
     keep_every: float = 240,
 ) -> None:
     """Trains for `minutes`, in all, and writes weights, tokenizer and training.json to `out`; a checkpoint
-    every `keep_every` seconds, from which `resume` goes on."""
-    from transformers import AutoTokenizer
+    every `keep_every` seconds, from which `resume` goes on. With `start`, a folder of weights and tokenizer,
+    it begins there, with larger memories."""
+    from transformers import AutoTokenizer, Qwen3ForCausalLM
 
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
     if resume and not (out / "state.pt").exists():
         raise typer.BadParameter(f"there is no checkpoint in {out}")
-    tok = AutoTokenizer.from_pretrained(out) if resume else train_tokenizer(seed)
-    model = new_model(tok, seed).train()
+    if start and not (start / "config.json").exists():
+        raise typer.BadParameter(f"there is no model in {start}")
+    known = out if resume else start
+    tok = AutoTokenizer.from_pretrained(known) if known else train_tokenizer(seed)
+    if start and not resume:
+        model = Qwen3ForCausalLM.from_pretrained(start, dtype=torch.float32).train()
+    else:
+        model = new_model(tok, seed).train()
+    smallest = AGAIN if start else SMALLEST
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     rest = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     muon = Muon(matrices, lr=lr, momentum=0.95, weight_decay=0.01)
     adam = torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
-    state: dict[str, Any] = {"step": 0, "level": SMALLEST, "tokens": 0, "seconds": 0.0, "right": {}}
+    state: dict[str, Any] = {"step": 0, "level": smallest, "tokens": 0, "seconds": 0.0, "right": {}}
     parts = {"model": model, "muon": muon, "adam": adam}
     if resume:
         saved = torch.load(out / "state.pt", weights_only=True)
@@ -174,7 +188,7 @@ def train(
     began, shown, kept = time.monotonic() - state["seconds"], 0.0, state["seconds"]
     while (spent := time.monotonic() - began) < minutes * 60:
         done = spent / (minutes * 60)
-        state["level"] = SMALLEST + int((LARGEST - SMALLEST) * min(1.0, done / GROWN) ** 1.3)
+        state["level"] = smallest + int((LARGEST - smallest) * min(1.0, done / GROWN) ** 1.3)
         items = next(source)
         ids, weight = collate(items)
         hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
@@ -244,6 +258,9 @@ def main(
     lr: Annotated[float, typer.Option(help="Muon's learning rate.")] = 0.015,
     adam_lr: Annotated[float, typer.Option(help="AdamW's learning rate.")] = 0.004,
     resume: Annotated[bool, typer.Option(help="Continue from the last checkpoint in --out.")] = False,
+    start: Annotated[
+        Path | None, typer.Option(help="A folder of weights and tokenizer to begin with, not anew.")
+    ] = None,
     evaluate: Annotated[
         bool, typer.Option("--evaluate", help="Print the scores of the weights in --out; train nothing.")
     ] = False,
@@ -260,7 +277,7 @@ def main(
 
         report(out, corpus, card)
     else:
-        train(out, minutes, seed, tokens, threads, lr, adam_lr, resume)
+        train(out, minutes, seed, tokens, threads, lr, adam_lr, resume, start)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from dataclasses import dataclass
 
+from distill.memory import sentences
 from distill.pocket import words as w
 from distill.pocket.relations import RELATIONS, RuleKind
 from distill.pocket.world import Line, World, fact_lines, pick, prose_line, rule_lines, salad, world
@@ -29,7 +29,7 @@ class Turn:
 
 
 def sentences_of(text: str) -> list[str]:
-    return [s for s in re.split(r"(?<=[.!?])\s+(?=[A-Z`\"(*])", text) if s]
+    return [text[start:end] for start, end in sentences.split(text)]
 
 
 def cut(r: random.Random, text: str, memory: str = "", times: int = 1) -> tuple[str, str] | None:
@@ -157,7 +157,7 @@ def write_exam(r: random.Random, line: Line) -> Turn | None:
     words = line.text.split(" ")
     if len(words) < 4:
         return None
-    i = r.randrange(3, len(words))
+    i = r.randrange(2, len(words))
     span = words[i].strip("`.,:;*")
     if not span:
         return None
@@ -183,7 +183,7 @@ def generic(r: random.Random) -> Turn:
     return Turn(f"Which word is last: {' '.join(words)}", words[-1], "generic")
 
 
-def turns(r: random.Random, world_: World, n: int, writing: float = 0.22) -> list[Turn]:
+def turns(r: random.Random, world_: World, n: int, writing: float = 0.3) -> list[Turn]:
     """`n` turns about a memory: mostly answers from it, some question writing, some that it does not
     answer."""
     entities = {x.fact[:2] for x in world_.lines if x.fact}
@@ -192,7 +192,7 @@ def turns(r: random.Random, world_: World, n: int, writing: float = 0.22) -> lis
     while len(out) < n:
         roll, line = r.random(), r.choice(world_.lines)
         turn: Turn | None
-        if roll < writing * 0.65:
+        if roll < writing * 0.6:
             turn = write(r, line, r.choices(list(FAMILIES), (4, 2, 2, 1, 2, 0.6))[0], world_.text)
         elif roll < writing:
             turn = write_exam(r, line)

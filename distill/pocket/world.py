@@ -4,19 +4,24 @@ Covers: what a memory looks like (bullets, headings, code, prose), and the split
 may use and names that only evaluation uses. Not covered: questions about it (`turns.py`), tokens and batches
 (`build.py`).
 
-Prose to quote comes from the reference documentation that every Python installation carries
-(`pydoc_data.topics`) and
-from word salad, because what has to be learned is copying of *arbitrary* text.
+Prose to quote comes from the documentation that a Python installation carries (its reference, its
+docstrings, the descriptions of installed packages) and from word salad, because what has to be learned is
+copying of *arbitrary* text.
 """
 
 from __future__ import annotations
 
+import ast
 import functools
+import importlib.metadata
+import os
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from distill.memory import sentences
 from distill.pocket import words as w
 from distill.pocket.relations import RELATIONS, RULES, Relation, RuleKind
 
@@ -91,16 +96,45 @@ def rule_lines(r: random.Random, n: int, heldout: bool | None) -> list[Line]:
     return out
 
 
+def _paragraphs(text: str) -> Iterator[str]:
+    """Paragraphs and list items of a text in Markdown or reStructuredText, each on one line, no tables or
+    HTML."""
+    for part in re.split(
+        r"\n\s*(?:\n\s*|(?=(?:[-*+]|\d+[.)])\s))", re.sub(r"(?s)```.*?```|<[^>]*>", "", text)
+    ):
+        flat = " ".join(re.sub(r"[*=~^-]{4,}|^\s*(?:[-*+#>]+|\d+[.)])\s", " ", part).split())
+        if not re.search(r"[|]|\.\. |>>>|!\[", flat):
+            yield flat
+
+
 @functools.cache
 def reference_sentences() -> tuple[str, ...]:
+    """Sentences that people wrote, for quoting: the reference documentation that Python carries, the
+    docstrings of its standard library, and the descriptions of the packages that are installed."""
     from pydoc_data.topics import topics
 
-    out = []
-    for text in topics.values():
-        for paragraph in re.split(r"\n\s*\n", text):
-            flat = re.sub(r"\s+", " ", re.sub(r"[*=~^-]{4,}", " ", paragraph)).strip()
-            out += [s for s in re.split(r"(?<=[.!?])\s+(?=[A-Z`\"(])", flat) if 4 <= len(s.split()) <= 40]
+    texts = list(topics.values())
+    for path in sorted(Path(os.__file__).parent.glob("*.py")):
+        tree = ast.parse(path.read_bytes())
+        texts += [
+            ast.get_docstring(node) or ""
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        ]
+    found = {d.metadata["Name"].lower(): d.metadata for d in importlib.metadata.distributions()}
+    texts += [(found[x].get("Description") or "")[:20_000] for x in sorted(found) if x != "memory-distill"]
+    out: dict[str, None] = {}
+    for text in texts:
+        for flat in _paragraphs(text):
+            for start, end in sentences.split(flat):
+                if 4 <= len(flat[start:end].split()) <= 40 and end - start < 300:
+                    out[flat[start:end]] = None
     return tuple(out)
+
+
+@functools.cache
+def reference_words() -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word for sentence in reference_sentences() for word in sentence.split()))
 
 
 def salad(r: random.Random) -> str:
@@ -113,7 +147,9 @@ def salad(r: random.Random) -> str:
         w.entity,
         lambda r: f"`{w.command(r)}`",
         lambda r: f"`{w.path(r)}`",
-        lambda r: r.choice(reference_sentences()).split()[0],
+        lambda r: r.choice(reference_words()),
+        lambda r: r.choice(reference_words()),
+        lambda r: r.choice(reference_words()),
         w.number,
         w.noise,
         lambda r: r.choice(
@@ -126,7 +162,7 @@ def salad(r: random.Random) -> str:
 def prose_line(r: random.Random) -> str:
     if r.random() < 0.35:
         return salad(r)
-    if r.random() < 0.12:
+    if r.random() < 0.15:
         cells = [
             w.syllables(r),
             r.choice((w.command, w.path, w.number))(r),
@@ -134,7 +170,7 @@ def prose_line(r: random.Random) -> str:
         ]
         r.shuffle(cells)
         return r.choice(
-            ("| {} | {} | {} |", "{} # {} {}", "**{}**: {} {}", "{} ({}): {}", "{} {} → {}")
+            ("| {} | {} | {} |", "{} # {} {}", "**{}**: {} {}", "{} ({}): {}", "{} {} → {}", "`{}` — {} ({})")
         ).format(*cells)
     words = r.choice(reference_sentences()).split(" ")
     for _ in range(r.choice((0, 0, 1, 2))):  # decorate as agents' memories are
@@ -151,34 +187,70 @@ def prose_line(r: random.Random) -> str:
                 r.choice(MARKS),
             )
         )
+    if r.random() < 0.25:  # a name before it, as in lists of commands, files and terms
+        name = r.choice((w.command, w.path, w.syllables, words_of_title))(r)
+        lead = r.choice(
+            (
+                "`{}` — ",
+                "`{}`: ",
+                "**{}**: ",
+                "**{}:** ",
+                "{}: ",
+                "`{}` - ",
+                "**`{}`** – ",
+                "[{}](docs/x.md): ",
+            )
+        )
+        words[: r.choice((0, 0, 3))] = []
+        return lead.format(name) + " ".join(words[: r.randint(2, 14)])
     return " ".join(words)
+
+
+def words_of_title(r: random.Random) -> str:
+    """A title: one to six words, made up or from the reference text."""
+    kind = r.random()
+    if kind < 0.4:
+        return " ".join(
+            r.choice(r.choice((w.NOUNS, w.TOPICS, w.ADJECTIVES))).title() for _ in range(r.randint(1, 2))
+        )
+    if kind < 0.7:
+        noun, topic = r.choice(w.NOUNS), r.choice(w.TOPICS)
+        form = r.choice(
+            (
+                "Notes of the {} {} team",
+                "{} and {}",
+                "The {} {}",
+                "How we work on {} {}",
+                "{} of the {}",
+                "{} {} rules",
+            )
+        )
+        return form.format(noun, topic).capitalize()
+    return " ".join(r.choice(reference_sentences()).split()[: r.randint(2, 6)]).strip(" .,:;`*#").capitalize()
 
 
 def prose_lines(r: random.Random, n: int) -> list[Line]:
     return [Line(prose_line(r)) for _ in range(n)]
 
 
-def render(r: random.Random, lines: list[Line], headings: float = 0.3) -> World:
+def render(r: random.Random, lines: list[Line], headings: float = 0.5) -> World:
     """A Markdown memory of these lines; the lines come back with the headings they stand under."""
-    out, text, heading = [], [], ""
+    out, text, path = [], [], []
     bullet = r.choice(("- ", "- ", "- ", "* ", "", "1. "))
-    use = r.random() < headings
+    use, apart = r.random() < headings, r.random() < 0.4
     for i, line in enumerate(lines):
         if use and (i == 0 or r.random() < 0.2):
-            heading = " > ".join([heading.split(" > ")[0]] if heading and r.random() < 0.3 else [])
-            heading += (" > " if heading else "") + " ".join(
-                r.choice(r.choice((w.NOUNS, w.TOPICS, w.ADJECTIVES))).title() for _ in range(r.randint(1, 2))
-            )
-            text += (
-                ["", f"{'#' * r.randint(1, 3)} {heading.split(' > ')[-1]}", ""]
-                if text
-                else [f"# {heading}", ""]
-            )
+            depth = min(len(path), r.choice((0, 1, 1, 1, 2)))
+            path = [*path[:depth], words_of_title(r)]
+            text += [*([""] if text else []), f"{'#' * len(path)} {path[-1]}", ""]
         if not line.fact and not line.rule and r.random() < 0.08:
-            text += ["```bash", w.command(r), "```"]
-        text.append(bullet + line.text)
-        out.append(Line(line.text, line.fact, line.rule, heading))
-    return World(out, "\n".join(text))
+            text += ["```bash", *(w.command(r) for _ in range(r.randint(1, 3))), "```"]
+        inner = bullet and i and not line.fact and r.random() < 0.1
+        text.append(("  " if inner else "") + bullet + line.text)
+        if apart and not bullet:
+            text.append("")
+        out.append(Line(line.text, line.fact, line.rule, " > ".join(path)))
+    return World(out, "\n".join(text).rstrip())
 
 
 def world(

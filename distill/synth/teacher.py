@@ -18,7 +18,6 @@ import torch
 from distill.train.model import Base, prompt_ids
 from distill.train.targets import Prefix, build_prefix, left_pad, new_rows, reading, top
 
-
 MIN_P = (
     0.1  # sampling leaves out tokens less likely than this share of the likeliest (min-p, arXiv 2407.01082)
 )

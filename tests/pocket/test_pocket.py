@@ -13,7 +13,7 @@ import typer
 
 from distill.pocket import turns as T
 from distill.pocket import world as W
-from distill.pocket.build import encode, new_model, train
+from distill.pocket.build import AGAIN, encode, new_model, train
 from distill.pocket.evaluate import answerable
 from distill.pocket.muon import Muon
 from distill.pocket.words import entity, is_heldout
@@ -146,3 +146,9 @@ def test_a_build_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
     assert second["tokens"] > first["tokens"]
     assert load_base(str(tmp_path)).context == 4096
     assert not (tmp_path / "state.pt").exists()
+    more = tmp_path / "more"
+    train(more, 0.05, 0, 1024, 2, 0.015, 0.004, False, start=tmp_path)
+    assert json.loads((more / "training.json").read_text())["level"] >= AGAIN
+    assert (more / "tokenizer.json").read_bytes() == (tmp_path / "tokenizer.json").read_bytes()
+    with pytest.raises(typer.BadParameter, match="no model in"):
+        train(more, 0.05, 0, 1024, 2, 0.015, 0.004, False, start=tmp_path / "nowhere")
