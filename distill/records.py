@@ -61,7 +61,13 @@ class Scope(Record):
 
 
 class MemoryUnit(Record):
-    """One statement that stands alone. `text` is its own words, `heading` the path of headings above it."""
+    """One statement that stands alone. `text` is its own words, `heading` the path of headings above it.
+
+    `marks` are what its format says of it in so many words, none where it says nothing: role (of its file:
+    daily, heartbeat, index, skill, …), loads (always, by path, on demand, never), read_only, status, type,
+    label, observed, modified, created_at, updated_at, expiration_date, valid_at, invalid_at, expired_at; and
+    from past sessions used, corrected, last_used.
+    """
 
     id: str
     text: str
@@ -76,6 +82,7 @@ class MemoryUnit(Record):
     why: str = ""
     conflicts: tuple[str, ...] = ()
     secret: bool = False
+    marks: dict[str, str] = {}
 
     @property
     def statement(self) -> str:
