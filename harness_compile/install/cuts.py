@@ -106,7 +106,9 @@ def _line_end(text: str, at: int) -> int:
 def prune(text: str, fmt: Format, made: Sequence[Made]) -> tuple[str, list[Made]]:
     """The text without containers of ours that hold nothing, and those that stay. Raises SpanFault."""
     stay: list[Made] = []
-    for one in sorted(reversed(made), key=lambda one: len(one.place), reverse=True):
+    for one in sorted(made, key=lambda one: len(one.place))[
+        ::-1
+    ]:  # the deepest first, of those the last made
         root = locate(text, fmt)
         node = find(root, one.place)
         if node is None or root is None:

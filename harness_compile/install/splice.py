@@ -19,7 +19,17 @@ from distill.errors import OverwriteError
 from harness_compile.install.cuts import cuts, prune
 from harness_compile.install.entries import Entry, Format, Made, apply_edits, find, locate
 from harness_compile.install.layout import Layout
-from harness_compile.install.spans import Node, Pointer, SettingsError, canon, plain_value, pointer_text
+from harness_compile.install.spans import (
+    Node,
+    Pointer,
+    SettingsError,
+    SpanFault,
+    canon,
+    plain_value,
+    pointer_text,
+)
+
+REFUSED = "an entry cannot be put in or taken out without touching the rest"
 
 
 def insert(text: str, fmt: Format, entries: Sequence[Entry]) -> tuple[str, list[Entry], list[Made]]:
@@ -63,7 +73,9 @@ def insert(text: str, fmt: Format, entries: Sequence[Entry]) -> tuple[str, list[
             )
         at, pieces = layout.pieces(node, tree, base)
         edits.append((at, "".join(lead + body + tail for lead, body, tail in pieces)))
-        around = dict(zip(tree if isinstance(tree, dict) else range(len(tree)), pieces, strict=True))
+        around: dict[Any, tuple[str, str, str]] = dict(
+            zip(tree if isinstance(tree, dict) else range(len(tree)), pieces, strict=True)
+        )
         count = 0
         for index in indices:
             rest = entries[index].place[len(base) :]
@@ -168,14 +180,20 @@ def remove(
     edits = [edit for base, gone in drops.items() for edit in cuts(text, find(root, base), gone)]
     result = apply_edits(text, edits)
     removed = [entry for gone in drops.values() for entry in gone.values()]
-    result, stay = prune(result, fmt, made)
+    try:
+        result, stay = prune(result, fmt, made)
+    except SpanFault:
+        raise SettingsError(REFUSED, mend="change it by hand") from None
     _verify(result, text, fmt, removed, [one.place for one in made])
     return result, lost, stay
 
 
 def _verify(less: str, more: str, fmt: Format, entries: Sequence[Entry], made: Sequence[Pointer]) -> None:
     """Hold that `more` reads as `less` and the entries, and nothing else. Raises SettingsError."""
-    one, other = locate(less, fmt), locate(more, fmt)
+    try:
+        one, other = locate(less, fmt), locate(more, fmt)
+    except SpanFault:  # of the two, only our own can be at fault: the other one was read before
+        raise SettingsError(REFUSED, mend="change it by hand") from None
     small, big = (plain_value(node) if node else None for node in (one, other))
     gone: dict[Pointer, Counter[str]] = defaultdict(Counter)
     for entry in entries:
@@ -203,9 +221,7 @@ def _verify(less: str, more: str, fmt: Format, entries: Sequence[Entry], made: S
         missing += sum(wanted.values())
     holders = sorted({*made, *gone}, key=len, reverse=True)
     if missing or canon(_without_empty(small, holders)) != canon(_without_empty(big, holders)):
-        raise SettingsError(
-            "an entry cannot be put in or taken out without touching the rest", mend="change it by hand"
-        )
+        raise SettingsError(REFUSED, mend="change it by hand")
 
 
 def _without_empty(value: Any, places: Sequence[Pointer]) -> Any:

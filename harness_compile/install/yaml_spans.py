@@ -73,7 +73,7 @@ class _Reader:
             value = _scalar(node, self.loader)
             return Node("scalar", start, end, value, style="block" if start == end else "bracket")
         made = Node("map" if isinstance(node, yaml.MappingNode) else "list", start, end)
-        made.style = "bracket" if node.flow_style else "block"
+        made.style = "bracket" if getattr(node, "flow_style", False) else "block"
         if node.start_mark.index in self.anchors:
             made.frozen = "has an anchor or a tag"
         if isinstance(node, yaml.MappingNode):
