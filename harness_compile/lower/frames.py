@@ -1,0 +1,110 @@
+"""What the headings and lead-ins above a unit say about everything under them.
+
+"Never", "Ask first", "Before committing", "Always", "Every session", "Do not edit": a frame that completes a
+fragment ("deleting branches", "`npm test`") into a sentence. Not covered: headings that only name a topic.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness_compile.lower.gates import find_gates
+from harness_compile.lower.normalise import flatten
+
+NEVER = re.compile(
+    r"^(?:(?:you|agents?|claude|what|things|actions|commands|hard|absolute|security)\s)*(?:must |should )?(?:never(?: (?:do|ever|do the following|do this|do these|allowed))*|"
+    r"do not(?: do(?: (?:this|these|any of (?:this|these|the following)|the following))?)?|do nots|don'?ts|forbidden(?: \w+){0,2}|prohibited(?: \w+){0,2}|not allowed|"
+    r"must not(?: do)?|not to do|to avoid|avoid(?: these| the following)?|off[- ]limits|no-?gos?|never rules|disallowed|banned)"
+    r"(?: (?:for (?:agents|ai|you)|do|actions|commands|operations|things|rules))*$"
+)
+VERB = re.compile(
+    r"^(?:(?:you|agents?|claude)\s)*(?:do not|never|must not|should not|avoid)(?: ever)? (?P<verb>edit|modify|touch|change|run|use|execute|read|commit|delete|write to|write|open|editing|running|using)"
+    r"(?: (?:these|the following|this|any of|directly|manually|by hand|files?|commands?|paths?|director(?:y|ies)|folders?|ever|to|or (?:modify|edit|delete|touch|change)|listed|below|tools?))*$"
+)
+READONLY = re.compile(
+    r"^(?:[\w -]{0,30} )?(?:read[- ]only|do not (?:edit|touch|modify)|off[- ]limits)(?: (?:files?|paths?|director(?:y|ies)|areas?|folders?|zones?))*(?: \(.*\))?$|^(?:auto-?)?generated (?:files?|code)[ (:—]+do not (?:edit|touch|modify)\W*.*$"
+)
+ASK = re.compile(
+    r"^(?:(?:always|you must|must|stop and|actions|things|changes|operations|commands)\s)*(?:ask(?: (?:the user|me|for (?:permission|approval|confirmation)|a human))*(?: (?:first|before(?: (?:you|doing|these|any|the following|proceeding|doing any of the following|do|running))*))|"
+    r"(?:that )?(?:requires?|needs?|requiring|needing) (?:\w+ ){0,2}?(?:approval|permission|confirmation|consent|sign-off)(?: (?:first|for|before))*|confirm (?:first|before(?: doing)?)|"
+    r"(?:get|need) (?:\w+ )?(?:approval|permission|confirmation)(?: (?:first|for|before))?|check (?:in )?first|ask)\b.*$"
+)
+ALLOW = re.compile(
+    r"^(?:(?:safe|allowed|permitted|ok|okay|free)\b.*|(?:you )?(?:can|may)\b.*|always allowed.*|without asking.*|no (?:approval|permission) needed.*|pre-?approved.*|autonomous.*)$"
+)
+ALWAYS = re.compile(
+    r"^(?:always(?: \w+){0,14}|must(?: do)?|mandatory(?: \w+)*|required(?: \w+){0,3}|(?:you )?must (?:do|always)(?: the following)?|[\w -]+ \((?:required|mandatory)\)|non-negotiables?|hard (?:rules|requirements))$"
+)
+SESSION = re.compile(
+    r"^(?:every|each|new|at|on|when starting|before|session)\b.*\b(?:session|start(?:up)?|doing anything(?: else)?|starting(?: work| any (?:task|work))?|you start|begin|beginning|anything else)\b.*$|^(?:session )?start-?up(?: \w+)?$|^(?:must|required|mandatory) read(?:ing)?s?(?: first)?$|^read (?:first|these first|this first|before starting)$"
+)
+PRECHECK = re.compile(
+    r"\b(?P<gate>pre-?commit|pre-?push|pre-?pr|pre-?submit|pre-?merge)\b(?: (?:checks?|checklist|requirements?|validation|steps|verification|routine|workflow|quality gates?))|^(?:definition of done|completion (?:checklist|criteria|gate)|done (?:means|criteria|when)|quality gates?(?: \(.*\))?|verification before completion)$"
+)
+PRE = {"precommit": "commit", "prepush": "push", "prepr": "pr", "presubmit": "pr", "premerge": "merge"}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What is said above. `verb`: the verb of a "do not edit" frame; `gates` as in `gates.require`."""
+
+    never: bool = False
+    verb: str = ""
+    ask: bool = False
+    allow: bool = False
+    always: bool = False
+    session: bool = False
+    gates: tuple[tuple[str, str], ...] = ()
+    topic: str = ""
+    above: str = ""
+
+
+def frame_of(heading: tuple[str, ...]) -> Frame:
+    """The frame of a path of headings: the last that says something about doing wins."""
+    found: dict = {}
+    above = []
+    for title in heading:
+        text = flatten(title).text.strip(" :.!—")
+        text = re.sub(r"^\d+(?:\.\d+)*[.)]?\s", "", text)
+        above.append(text)
+        core = re.sub(r"\s*\((?:required|mandatory|critical|important|non-negotiable)\)$", "", text)
+        if ALLOW.match(core):
+            found = {"allow": True}
+        elif VERB.match(core):
+            verb = VERB.match(core)["verb"]  # type: ignore[index]
+            found = {"verb": {"editing": "edit", "running": "run", "using": "use"}.get(verb, verb)}
+        elif READONLY.match(core):
+            found = {"verb": "edit"}
+        elif NEVER.match(core):
+            found = {"never": True}
+        elif ASK.match(core):
+            found = {"ask": True}
+        elif SESSION.match(core):
+            found = {"session": True}
+        else:
+            gates = _gates(text)
+            if gates:
+                found = {"gates": gates, "always": True}
+            elif ALWAYS.match(text):
+                found = {"always": True}
+            elif found.get("gates") and "§" not in text and len(text.split()) <= 3:
+                pass  # a label below: "Backend"
+            elif found and re.match(r"^[\w &/-]+$", text) and not found.get("always"):
+                found = {} if not found.get("session") else found
+    return Frame(**found, topic=above[-1] if above else "", above=" ".join(above))
+
+
+def _gates(text: str) -> tuple[tuple[str, str], ...]:
+    if len(text) > 140 or re.search(r"\b(?:do not|never|optional\w*)\b", text):
+        return ()
+    pre = PRECHECK.search(text)
+    if pre:
+        name = re.sub(r"-", "", pre["gate"]) if pre["gate"] else ""
+        return ((PRE.get(name, "stop"), ""),)
+    found, _ = find_gates(text)
+    gates = tuple((name, scope) for name, scope in found if name != "edit" and "§" not in scope)
+    if gates:
+        return gates
+    edits = tuple((name, scope) for name, scope in found if name == "edit" and "§" not in scope)
+    return edits if re.match(r"^(?:always |run )?.{0,40}\b(?:after)\b", text) else ()

@@ -1,0 +1,373 @@
+"""unit -> rules or NotEnforceable with a reason, exactly or not at all.
+
+`lower` does one unit, `lower_all` a whole memory, with an account of what was left of each unit and which
+rules of different units contradict each other. Everything is done by the grammar (`phrases`, `prefer`,
+`gates`, `messages`, `content`, `context`) over normalised clauses; a rule whose own cases fail is not emitted.
+Not covered: a model's proposals, and languages other than English.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from distill.records import MemoryUnit, Span, digest
+from harness_compile.lower import content, context, gates, messages, phrases, prefer
+from harness_compile.lower.cases import cases_for
+from harness_compile.lower.draft import Draft
+from harness_compile.lower.frames import Frame, frame_of
+from harness_compile.lower.normalise import Clause, clauses, code_lines, flatten, hostile, prose
+from harness_compile.lower.objects import base
+from harness_compile.rules import NotEnforceable, Rule
+
+NORM = re.compile(
+    r"\b(?:never|do not|must|must not|always|should not|can not|may not|forbidden|prohibited|required|only|avoid|read-only|ask|require)\b"
+)
+MODAL = re.compile(
+    r"^(?:(?:you|we|agents?)\s)?(?:never|do not|must|always|should|only|avoid|use|prefer|ask|run|if|when|before|after|no|not)\b"
+)
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """One unit's account: its rules, and the reasons for what of it is no rule."""
+
+    unit: str
+    rules: tuple[Rule, ...] = ()
+    left: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()  # one per rule
+
+    @property
+    def whole(self) -> bool:
+        """Whether the rules say all of the unit that was a constraint."""
+        return bool(self.rules) and not self.left
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Two units whose rules contradict each other: neither is emitted."""
+
+    units: tuple[str, str]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of a memory."""
+
+    lowerings: tuple[Lowering, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return tuple(rule for lowering in self.lowerings for rule in lowering.rules)
+
+
+@dataclass
+class _Draft:
+    drafts: list[Draft] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+def lower(unit: MemoryUnit, raw: str | None = None) -> tuple[Rule, ...] | NotEnforceable:
+    """The rules of one unit, or why there are none. `raw` is the unit's text as it stands in its file, with
+    which each rule gets the place of its own sentence."""
+    account = account_of(unit, raw)
+    return account.rules or NotEnforceable(
+        unit=unit.id, reason="; ".join(account.left) or "states no constraint"
+    )
+
+
+def account_of(unit: MemoryUnit, raw: str | None = None, before: MemoryUnit | None = None) -> Lowering:
+    """One unit's rules and what of it is none, each with a reason. `before`: the unit that stands before it in
+    the file, which an "it" may look back to when both are of one paragraph."""
+    refusal = _refusal(unit)
+    if refusal:
+        return Lowering(unit.id, left=(refusal,))
+    found = _drafts_of(unit, _last_clause(unit, before))
+    rules: list[Rule] = []
+    kinds: list[str] = []
+    for index, draft in enumerate(dict.fromkeys(found.drafts)):
+        rule, fault = _rule(unit, draft, index, raw)
+        if rule is None:
+            found.left.append(fault)
+        else:
+            rules.append(rule)
+            kinds.append(draft.kind)
+    return Lowering(unit.id, tuple(rules), tuple(dict.fromkeys(found.left)), tuple(kinds))
+
+
+def lower_all(units: Iterable[MemoryUnit], raws: dict[str, str] | None = None) -> Account:
+    """The account of a memory. `raws`: texts by unit id, see `lower`."""
+    known = list(units)
+    pairs = zip(known, [None, *known], strict=False)
+    found = [account_of(unit, (raws or {}).get(unit.id), before) for unit, before in pairs]
+    conflicts = tuple(_conflicts(found))
+    bad = {unit for conflict in conflicts for unit in conflict.units}
+    reasons = {unit: conflict.reason for conflict in conflicts for unit in conflict.units}
+    kept = [
+        Lowering(one.unit, left=(*one.left, f"contradicted: {reasons[one.unit]}")) if one.unit in bad else one
+        for one in found
+    ]
+    return Account(tuple(kept), conflicts)
+
+
+def _refusal(unit: MemoryUnit) -> str:
+    if unit.secret:
+        return "it holds a secret"
+    if unit.conflicts:
+        return f"it contradicts {', '.join(unit.conflicts)}"
+    return (
+        hostile(unit.text)
+        or hostile("\n".join(unit.heading))
+        or ("it is longer than a rule can be" if len(unit.text) > 6000 else "")
+    )
+
+
+def _last_clause(unit: MemoryUnit, before: MemoryUnit | None) -> Clause | None:
+    """The last thing that the unit before names, where it ends on the line on which this one begins."""
+    if before is None or not before.spans or not unit.spans or hostile(before.text):
+        return None
+    ends, begins = before.spans[0], unit.spans[0]
+    if ends.source != begins.source or begins.start - ends.end > 3 or "```" in before.text:
+        return None
+    return next((clause for clause in reversed(clauses(before.text)) if "§" in clause.text), None)
+
+
+def _drafts_of(unit: MemoryUnit, previous: Clause | None = None) -> _Draft:
+    frame = frame_of(unit.heading)
+    found = _Draft()
+    text = prose(unit.text)
+    parts = clauses(text, previous.codes if previous else ()) if text else []
+    lead_gates = frame.gates
+    for clause in parts:
+        drafts, reason = read_clause(clause, frame, previous)
+        found.drafts += drafts
+        if reason:
+            found.left.append(reason)
+        if "§" in clause.text:
+            previous = clause
+        named, rest = gates.find_gates(clause.text)
+        if (
+            named
+            and clause is parts[-1]
+            and "§" not in rest
+            and not re.search(r"\b(?:do not|never|optional\w*)\b", clause.text)
+        ):
+            lead_gates = tuple(named)
+    template = _template(unit, parts, frame)
+    if template:
+        found.drafts += template
+    elif frame.always and not lead_gates and parts and re.match(r"^(?:always |must )?run\b", parts[-1].text):
+        lead_gates = ()
+    if lead_gates and all(scope == "" or "§" not in scope for name, scope in lead_gates):
+        holder = parts[-1] if parts else flatten("")
+        for number, line, comment in code_lines(unit.text):
+            for draft in gates.require_line(line, comment, lead_gates, holder, number) or []:
+                found.drafts.append(draft)
+    elif frame.never or frame.verb in ("run", "use", "execute"):
+        for number, line, _ in code_lines(unit.text):
+            drafts = phrases.forbid(flatten(f"do not run `{line}`"))
+            found.drafts += [Draft(**{**vars(draft), "line": number, "raw": line}) for draft in drafts or []]
+    return found
+
+
+def _template(unit: MemoryUnit, parts: list[Clause], frame: Frame) -> list[Draft]:
+    """A message format whose template stands in a code block of its own."""
+    lines = [line.strip() for line in unit.text.split("\n")]
+    blocks = [line for line in lines if line and not line.startswith(("```", "~~~"))]
+    if (
+        not parts
+        or len(blocks) < 2
+        or not re.search(r"format|template|follow|style", parts[-1].text)
+        or "§" in parts[-1].text
+    ):
+        return []
+    about = f"{frame.above} {parts[-1].text}"
+    if (
+        not re.search(r"commit|pull request|\bprs?\b", about)
+        or messages.template_pattern(blocks[-1]) is None
+        or len(blocks) > 2
+    ):
+        return []
+    return messages.message(flatten(f"use the `{blocks[-1]}` format"), about) or []
+
+
+def read_clause(clause: Clause, frame: Frame, previous: Clause | None = None) -> tuple[list[Draft], str]:
+    """Drafts of one clause in its frame, and where there are none, why not (nothing for what is no norm)."""
+    text = clause.text
+    if phrases.asks_for_allow(clause) or (frame.allow and not MODAL.match(text)):
+        return [], f"it asks for a permission, and memory can only tighten: “{_short(clause.raw)}”"
+    for variant in _variants(clause, frame):
+        drafts = _read(variant, frame, previous)
+        if drafts:
+            return drafts, ""
+    if NORM.search(text) or frame.never or frame.ask or frame.verb:
+        return [], f"no exact rule for “{_short(clause.raw)}”"
+    return [], ""
+
+
+def _variants(clause: Clause, frame: Frame) -> list[Clause]:
+    """The clause as the frame completes it, and as it stands."""
+    text = re.sub(r"^(?:and|but|so|then|also|therefore|thus|however|otherwise)[, ]\s?", "", clause.text)
+    found = [clause.with_text(text)]
+    label = re.match(r"^[\w '/&-]{2,45}?(?::|\s—)\s(?P<rest>.+)$", text)
+    if label and len(label["rest"]) > 3:
+        found.append(clause.with_text(label["rest"]))
+    said = re.match(r"^(?P<label>[\w -]{3,60}?)\. (?P<rest>.+)$", text)
+    if said:
+        found.append(clause.with_text(said["label"]))
+    own = phrases.NEVER.match(text) or re.search(r"\b(?:never|do not)\b", text)
+    if frame.ask:
+        core = re.sub(r"^(?:before|when|if you (?:need|want) to|if) ", "", text)
+        found = [clause.with_text(f"ask before {core}"), *found]
+    elif frame.never and not own:
+        found = [clause.with_text(f"do not {base(text)}"), clause.with_text(f"do not use {text}"), *found]
+    elif frame.verb and not own:
+        found = [clause.with_text(f"do not {frame.verb} {_head(text)}"), *found]
+    return found
+
+
+def _head(text: str) -> str:
+    """The code that a list item is about, without what is said of it."""
+    match = re.match(r"^((?:§\d+(?:,| and| or|, and)? ?)+)(?:$|[ (—:,-].*)", text)
+    return match[1].strip(" ,") if match else text
+
+
+def _read(clause: Clause, frame: Frame, previous: Clause | None) -> list[Draft] | None:
+    if frame.allow:
+        return phrases.forbid(clause, previous)
+    return (
+        messages.message(clause, frame.above)
+        or phrases.only(clause, previous)
+        or phrases.ask(clause, previous)
+        or gates.require(clause, frame.gates, strong=frame.always)
+        or prefer.prefer(clause, frame.topic)
+        or phrases.forbid(clause, previous)
+        or content.content(clause)
+        or context.session_context(clause, frame.above)
+        or context.skill(clause)
+    )
+
+
+def _short(raw: str) -> str:
+    text = " ".join(raw.split())
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _rule(unit: MemoryUnit, draft: Draft, index: int, raw: str | None) -> tuple[Rule | None, str]:
+    """The rule of a draft with its cases, or why its own cases fail."""
+    span = _span(unit, draft, raw)
+    says = " ".join((draft.raw or unit.text).split())
+    name = f"{unit.id[:80].strip('-.')}-{index + 1}" if index else unit.id[:90].strip("-.")
+    rule = Rule(
+        id=re.sub(r"[^a-z0-9._-]", "-", name.lower()).lstrip("._-") or "rule",
+        event=draft.event,
+        tool=draft.tool,
+        when=draft.when,
+        effect=draft.effect,
+        message=says[:400],
+        instead=draft.instead,
+        inject=draft.inject,
+        unit=unit.id,
+        span=span,
+    )
+    cases, fault = cases_for(rule)
+    if fault:
+        return None, f"{fault}: “{_short(draft.raw)}”"
+    return rule.model_copy(update={"cases": cases}), ""
+
+
+def _span(unit: MemoryUnit, draft: Draft, raw: str | None) -> Span:
+    """The place of the sentence or line that a rule comes from, in its file."""
+    whole = unit.spans[0]
+    if raw is None:
+        return whole
+    start = -1
+    if draft.line is not None:
+        wanted = unit.text.split("\n")[draft.line]
+        start, end = raw.find(wanted.strip()), 0
+        end = start + len(wanted.strip())
+    else:
+        words = draft.raw.split()
+        match = re.search(r"[\s>]+".join(map(re.escape, words)), raw) if words else None
+        if match:
+            start, end = match.span()
+    if start < 0:
+        return whole
+    low = len(raw[:start].encode())
+    part = raw[start:end].encode()
+    at = whole.start + low
+    line = whole.line + len(re.findall(r"\r\n?|\n", raw[:start]))
+    return whole.model_copy(update={"start": at, "end": at + len(part), "line": line, "digest": digest(part)})
+
+
+def _conflicts(found: list[Lowering]) -> list[Conflict]:
+    """Pairs of units of which one requires or recommends exactly what the other refuses."""
+    wanted: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    for one in found:
+        for rule in one.rules:
+            for command in _required(rule):
+                wanted.setdefault(command, one.unit)
+            if rule.effect in ("deny", "ask") and rule.event == "pre_tool":
+                for command in _refused(rule):
+                    refused.setdefault(command, one.unit)
+    pairs = []
+    for command, unit in wanted.items():
+        other = refused.get(command)
+        if other and other != unit:
+            pairs.append(Conflict((unit, other), f"one asks for `{command}`, the other refuses it"))
+    managers = {
+        rule.instead: one.unit
+        for one in found
+        for rule in one.rules
+        if rule.instead and " " not in rule.instead
+    }
+    names = [name for name in managers if name in prefer.RIVALS]
+    for name in names:
+        for other in names:
+            if name < other and other in prefer.RIVALS[name] and managers[name] != managers[other]:
+                pairs.append(
+                    Conflict((managers[name], managers[other]), f"one wants {name}, the other {other}")
+                )
+    return pairs
+
+
+def _walk(test) -> Iterable:
+    yield test
+    for part in getattr(test, "of", ()) if isinstance(getattr(test, "of", ()), tuple) else (test.of,):
+        if hasattr(part, "test"):
+            yield from _walk(part)
+    since = getattr(test, "since", None)
+    if since is not None and since.command is not None:
+        yield from _walk(since.command)
+
+
+def _key(command) -> str:
+    extra = (
+        *(group[0] for group in command.flags),
+        *(value.flags[0] for value in command.values),
+        *(group[0] for group in command.args),
+    )
+    return " ".join(
+        (command.program[0] if command.program else "", *(command.sub[0] if command.sub else ()), *extra)
+    )
+
+
+def _required(rule: Rule) -> list[str]:
+    return [
+        _key(test.since.command)
+        for test in _walk(rule.when)
+        if test.test == "edited" and test.since and test.since.command
+    ]
+
+
+def _refused(rule: Rule) -> list[str]:
+    tests = rule.when.of if rule.when.test == "any" else (rule.when,)
+    return [
+        _key(test)
+        for test in tests
+        if test.test == "command" and not test.no_flags and test.max_args is None and not test.branch
+    ]

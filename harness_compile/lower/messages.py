@@ -1,0 +1,261 @@
+"""What commit messages, pull requests and issues must and must not say, and which branch they go to.
+
+Covers formats (Conventional Commits, a template in code marks), lengths, the blank line, required and
+forbidden words, AI attribution, sign-off, base branches. Not covered: tone, mood, "clear and concise".
+"""
+
+from __future__ import annotations
+
+import re
+
+from harness_compile.lower import objects
+from harness_compile.lower.draft import Draft, any_of
+from harness_compile.lower.normalise import Clause
+from harness_compile.rules import Command, FlagValue, Message, Predicate, Text
+
+TYPES = "feat|fix|docs|style|refactor|perf|test|build|ci|chore|revert"
+CONVENTIONAL = rf"^(?:{TYPES})(?:\([^()\n]+\))?!?: \S"
+KEPT = r"|^(?:Merge|Revert|fixup!|squash!|amend!)"  # what git itself writes
+ATTRIBUTION = (
+    r"Co-Authored-By:[^\n]*(?:Claude|Anthropic|OpenAI|Codex|Copilot|Cursor|GPT|Gemini|AI\b|noreply@anthropic)|"
+    r"Generated (?:with|by) [^\n]*(?:Claude|Codex|Copilot|Cursor|GPT|Gemini|AI\b)|\U0001f916"
+)
+EMOJI = r"[\u2600-\u27bf\ud83c-\ud83e]|:[a-z_]+:"
+
+
+def _of(text: str) -> tuple[Text, ...]:
+    """Which texts a clause is about."""
+    found: list[Text] = []
+    if re.search(r"\bcommits?\b|\bsubject\b", text):
+        found.append("commit")
+    if re.search(r"\bprs?\b|pull request|\bmerge request", text):
+        found.append("pr")
+    if re.search(r"\bissues?\b(?! number| reference| key| id)", text):
+        found.append("issue")
+    if re.search(r"\bcomments?\b", text) and found:
+        found.append("comment")
+    return tuple(found)
+
+
+def _draft(clause: Clause, *tests: Predicate) -> list[Draft]:
+    return [Draft(kind="deny_command", when=any_of(tests), raw=clause.raw)]
+
+
+def message(clause: Clause, heading: str = "") -> list[Draft] | None:
+    """A rule about such texts, or None. `heading`: the words above the clause."""
+    text = clause.text
+    about = _of(text) or _of(heading)
+    for read in (_attribution, _base, _format, _subject, _signed, _words):
+        found = read(clause, text, about)
+        if found:
+            return found
+    return None
+
+
+def _attribution(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
+    negated = re.match(
+        r"^(?:do not|never|no|avoid|must not|should not|(?:commits?|commit messages?|prs?)\b.* (?:must not|should not|never))\b",
+        text,
+    )
+    if not negated:
+        return None
+    whole = text + " " + " ".join(clause.codes).lower()
+    named = re.search(r"co-?author(?:ed)?(?:-?by)?|generated (?:with|by)|attribution|\bai\b.*(?:footer|signature|trailer|credit)|(?:mention|reference|credit|sign)\w*"
+                      r" .*(?:claude|\bai\b|codex|copilot|cursor)|claude.*(?:footer|signature|trailer|credit)", whole)  # fmt: skip
+    if named and (about or "co-author" in whole.replace("coauthor", "co-author") or "attribution" in whole):
+        if re.search(r"\bunless\b|\bexcept\b", text):
+            return None
+        pattern = ATTRIBUTION
+        if re.search(r"mention|reference", text):
+            pattern += r"|\b(?:Claude|Anthropic|Codex|Copilot|ChatGPT|AI[- ](?:generated|assisted))\b"
+        elif re.search(r"co-?author", whole) and "claude" not in whole and " ai" not in f" {whole}":
+            pattern += r"|Co-Authored-By:"
+        return _draft(clause, Message(of=about or ("commit", "pr"), pattern=pattern, ignore_case=True))
+    if (
+        re.search(r"\bemojis?\b", text)
+        and set(about) & {"commit", "pr"}
+        and re.search(r"\bin\b|\buse\b", text)
+    ):
+        return _draft(clause, Message(of=about, pattern=EMOJI))
+    return None
+
+
+def _base(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
+    match = re.match(
+        r"^(?:all |always |every |any |your )*(?:(?:open |create |submit |target |raise |make |base |send )*(?:all |your )*(?:prs?|pull request)s?(?: (?:must|should|always|need to))*(?: be)?"
+        r"(?: (?:opened|target|targets|targeting|targeted|against|go to|are opened|made|submitted|created|based|raised|sent))+(?: (?:against|to|at|on|into))?"
+        rf"|submit against|target|base (?:branch )?(?:for prs? )?is|open prs? (?:against|to))(?: (?:the|branch))* (?P<b>§\d+|main|master|develop|dev)(?: branch)?(?P<rest>.*)$",
+        text,
+    )
+    if not match or re.search(r"\bor\b|\bunless\b|\bexcept\b", match["rest"]):
+        return None
+    if match[0].startswith(("target", "base")) and "pr" not in about and "pr" not in text:
+        return None
+    name = clause.code(match["b"]) if match["b"].startswith("§") else match["b"]
+    if not re.fullmatch(r"[\w./-]+", name):
+        return None
+    return _draft(
+        clause,
+        Command(
+            program=("gh",),
+            sub=(("pr", "create"),),
+            values=(FlagValue(flags=("--base", "-B"), none_of=(name,)),),
+        ),
+    )
+
+
+def _format(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
+    kinds = tuple(kind for kind in about if kind in ("commit", "pr"))
+    if not kinds or re.search(
+        r"\b(?:do not|never|no|not|optional\w*|prefer\w*|unless|may|can|except|history)\b", text
+    ):
+        return None
+    allowed = re.search(
+        r"(?:types?|prefix(?:es)?)(?: are| is|:| include| must be one of| allowed)*[^§]*((?:§\d+(?:, | or |, or |, and | and |/| \| |,)?){2,})",
+        text,
+    )
+    named = re.search(r"\b(?:follow|use|using|must be|in|adhere to|conform to|are|written|formatted|format)\b.*conventional[- ]commits?|"
+                      r"^conventional commits?\b.{0,40}$|^(?:commit (?:messages?|format|style)|prs? titles?)[^.]*: (?:use )?conventional[- ]commits?", text)  # fmt: skip
+    template = None
+    for match in re.finditer(r"§(\d+)", text):
+        pattern = template_pattern(clause.codes[int(match[1])])
+        if pattern:
+            template = pattern
+            break
+    if named:
+        found = CONVENTIONAL
+    elif template and re.search(
+        r"\b(?:format|use|follow|must|should|titles?|messages?|style|pattern|convention)\b", text
+    ):
+        found = template
+    elif allowed and re.search(r"conventional|prefix|type", text):
+        words = [clause.code(mark).rstrip(":") for mark in re.findall(r"§\d+", allowed[1])]
+        if not all(re.fullmatch(r"[a-z]+", word) for word in words):
+            return None
+        found = rf"^(?:{'|'.join(words)})(?:\([^()\n]+\))?!?: \S"
+    else:
+        return None
+    return _draft(clause, Message(of=kinds, part="subject", pattern=found + KEPT, present=False))
+
+
+def template_pattern(template: str) -> str | None:
+    """`type(scope): description`, `[TYPE] Title`, `<area>: <what>` as a pattern; None where it is no template."""
+    text = template.strip()
+    if (
+        not re.search(
+            r"type|scope|desc|subject|summary|title|area|ticket|message|component|package|jira|module|what",
+            text,
+            re.I,
+        )
+        or len(text) > 80
+        or "\n" in text
+    ):
+        return None
+    if not re.search(r":\s|\]\s|\):|\]:", text):
+        return None
+    out, index = "^", 0
+    parts = re.compile(
+        r"<?\b(?P<type>type)\b>?|\((?:<?\b(?:optional )?(?:scope|area|component|module|package)s?\b>?)\)|<?\b(?P<word>scope|area|component|module|package|pkg|crate|subsystem)\b>?"
+        r"|<?\b(?P<ticket>ticket|jira|issue)[-\w]*\b>?|(?P<free><?\b(?:short |brief |your )?(?:description|desc|subject|summary|title|message|what|imperative)\b.*$)", re.I)  # fmt: skip
+    for match in parts.finditer(text):
+        out += re.escape(text[index : match.start()]).replace(r"\ ", " ")
+        if match["type"]:
+            bracketed = text[: match.start()].endswith("[")
+            out += "[A-Z]+" if match["type"].isupper() else rf"(?:{TYPES})" if not bracketed else "[A-Za-z]+"
+        elif match["word"]:
+            out += r"[\w./@,-]+"
+        elif match["ticket"]:
+            out += r"[A-Z]+-\d+"
+        elif match["free"]:
+            out += r"\S"
+            return out
+        else:
+            out += r"(?:\([^()\n]+\))?!?"
+        index = match.end()
+    return None
+
+
+def _subject(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
+    match = re.search(r"(?:subject|title|first|summary|header)s?(?: lines?)?(?: (?:must|should|is|to|be|under|at|of|length|limited|kept|within|no|longer|than|not|exceed|the|line))*"
+                      r"[:,]?\s*(?:≤|<=|<|under|below|at most|max(?:imum)?(?: of)?|within|to|no more than|no longer than|up to|limit(?:ed)?(?: to)?|less than|than|exceed)?\s*(?P<n>\d{2,3}) (?:chars?|characters)", text)  # fmt: skip
+    match = match or re.search(
+        r"(?:keep|limit) (?:the |commit |pr )*(?:subject|title|first|summary)(?: line)?s?.{0,20}?(?P<n>\d{2,3}) (?:chars?|characters)",
+        text,
+    )
+    kinds: tuple[Text, ...] = tuple(kind for kind in about if kind in ("commit", "pr"))
+    if match and kinds and not re.search(r"\bbody\b.*\d|ideally|prefer|aim for|try to", text):
+        limit = int(match["n"]) - (1 if re.search(r"less than|<(?!=)|under|below", match[0]) else 0)
+        return _draft(clause, Message(of=kinds, part="subject", pattern=rf"^.{{0,{limit}}}$", present=False))
+    if re.search(
+        r"\bblank line\b.*\b(?:between|separat|after)\b.*\b(?:subject|body|title|header)|separate (?:the )?subject from (?:the )?body with (?:a )?blank line",
+        text,
+    ):
+        return _draft(clause, Message(of=("commit",), pattern=SECOND_LINE))
+    return None
+
+
+# A message whose second line holds text. Lines are found from the start: what is before has no line break.
+SECOND_LINE = r"(?<![\s\S])[^\n]+\n[^\n]*[^\s]"
+
+
+def _signed(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
+    said = text + " " + " ".join(clause.codes)
+    if (
+        "commit" in about
+        and re.search(r"\b(?:must|always|sign(?:ed)?-?off|required|all commits)\b", text)
+        and re.search(r"sign(?:ed)?-?off|--signoff|git commit -s\b|\bdco\b", said, re.I)
+    ):
+        if re.search(r"\b(?:do not|never|no|not)\b", text):
+            return None
+        test = Command(program=("git",), sub=(("commit",),), no_flags=("--signoff", "-s"), text=None)
+        return _draft(clause, test)
+    return None
+
+
+def _words(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
+    """Words in code marks that the text must have, or must not."""
+    if not about:
+        return None
+    match = re.search(
+        r"(?:^|, |\b(?:must|should|always|you must|please) )(?:also )?(?:include|contain|add|have|end with|append|mention|prefix \w+ with|start with|begin with|be prefixed with|"
+        r"includes|contains)(?: (?:the|a|an|literal|text|line|label|tag|marker|string|emoji|word|phrase|prefix|footer|trailer))* §(?P<n>\d+)(?: (?:emoji|tag|marker|label|line|prefix|footer|trailer))?"
+        r"(?P<where> (?:in|to|at|on) (?:the )?(?:\w+ )*?(?:body|title|subject|description|end|message|messages|titles?|footer|prs?|pull request|commit\w*).*)?$"
+        r"|(?:include|add|have).* §(?P<n2>\d+)(?: emoji)? in the (?P<part>body|title)\b.*$", text)  # fmt: skip
+    if match and not re.search(
+        r"\b(?:if (?!you are|ai)|unless|when (?!creating|opening|you)|optional\w*|may|can|example|like|e\.g)\b",
+        text.replace(match[0], "") if match["n2"] is None else "",
+    ):
+        word = clause.codes[int(match["n"] or match["n2"])]
+        if (
+            len(word) < 3
+            or len(word) > 60
+            or objects.path_globs(word) is not None
+            or re.search(r"<|\[|\.\.\.|#\d|x{3}|123", word, re.I)
+        ):
+            return None
+        where = (match["where"] or match["part"] or "") + text
+        part = "subject" if re.search(r"\btitle|\bsubject|prefix|start with|begin with", where) else "all"
+        anchor = "^" if re.search(r"prefix|start with|begin with", text) else ""
+        return _draft(
+            clause,
+            Message(of=about, part=part, pattern=anchor + re.escape(word).replace(r"\ ", " "), present=False),
+        )
+    negated = re.match(r"^(?:do not|never|avoid|no) (?:ever )?(?:include|add|use|put|append|mention|write|say)(?: (?:the|a|any|literal|word|words|phrase))* §(?P<n>\d+)"
+                       r"(?: (?:in|to|from) (?:the |any |your )*(?:commit|pr|pull request|issue)[\w ]*)$", text)  # fmt: skip
+    if negated:
+        word = clause.codes[int(negated["n"])]
+        if len(word) >= 3:
+            return _draft(
+                clause, Message(of=about, pattern=re.escape(word).replace(r"\ ", " "), ignore_case=True)
+            )
+    if "pr" in about and re.search(r"\bai (?:disclosure|assistance|usage)\b.*\b(?:mandatory|required)|\b(?:must|always) (?:disclose|state|declare) (?:any |the |that )*(?:use of )?ai\b|"
+                                   r"disclos\w+ (?:of )?ai (?:use|usage|assistance) (?:is )?(?:mandatory|required)", text):  # fmt: skip
+        return _draft(
+            clause,
+            Message(
+                of=("pr",),
+                pattern=r"\b(?:AI|LLM|Claude|Copilot|Codex|Cursor|Gemini|ChatGPT|GPT)\b",
+                present=False,
+            ),
+        )
+    return None

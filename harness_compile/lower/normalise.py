@@ -1,0 +1,199 @@
+"""A unit's words as plain sentences: one spelling of what people write in many ways, with code kept aside.
+
+Every piece of code (in backticks, a path, a link's target, a known command in prose) becomes a mark `§3` in
+the sentence and stands in `codes`; emphasis goes, negations and "don't" become "do not", symbols for yes and
+no become words, the rest is lower case. Not covered: what a sentence means. English only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from distill.memory import sentences
+from harness_compile.lower.programs.commands import DEPTH, WORDS
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+MARK = re.compile(r"§(\d+)")
+FENCE = re.compile(r"^\s*(?:```|~~~)")
+RUN = r"(?:git|npm|pnpm|yarn|npx|bun|cargo|docker|kubectl|terraform|pip3?|uv|poetry|gh|go)"
+PIECES = re.compile(
+    r"(?P<tick>`+)(?P<code>[^`\n]+?)(?P=tick)"
+    r"|!?\[(?P<label>[^\[\]\n]*)\]\((?P<target>[^()\s]*)\)"
+    r"|(?P<url>\bhttps?://[^\s)>\"']+)"
+    r"|\"(?P<said>[^\"\n]{2,120})\"|“(?P<said2>[^”\n]{2,120})”"
+    r"|(?P<path>(?<![\w/@.])@?(?:~/|\.{1,2}/|/)?(?:[\w.*{}@-]+/)+(?:[\w.*{}-]+)?|(?<![\w/.@-])@?(?:[\w*-]+\.)+"
+    r"(?:md|mdx|rst|txt|json|jsonc|ya?ml|toml|lock|py|pyi|tsx?|jsx?|mjs|cjs|vue|svelte|go|rs|java|kt|rb|php|cs|c|h|cpp|"
+    r"hpp|swift|sh|bash|sql|proto|graphql|tf|css|scss|html|xml|ini|cfg|conf|pem|key|env|gradle|lockb)\b(?![/\w])"
+    r"|(?<![\w/.])\.(?:env(?:\.[\w*]+)*|npmrc|nvmrc|netrc|gitignore|gitattributes|editorconfig|dockerignore|"
+    r"cursorrules)\b|\bCargo\.lock\b|\b(?:Makefile|Dockerfile|Gemfile|Jenkinsfile)\b)"
+    rf"|(?P<bare>(?<![\w/.-])(?:sudo )?{RUN} (?:[a-z][a-z:-]*(?: (?=-))?)?(?:(?:(?<= )| )--?[A-Za-z][\w-]*(?:=\S+)?)+"
+    rf"|(?<![\w/.-])(?:git (?:push|commit|reset|rebase|clean|stash|checkout|add|merge|revert|tag|restore|switch|pull)"
+    r"|(?:npm|pnpm|yarn|bun) (?:install|ci|add|publish|run [\w:-]+|test|audit)|(?:pip3?|uv) (?:install|run|add|sync|pip)"
+    r"|cargo (?:build|test|check|clippy|fmt|publish|update|run|add)|terraform (?:apply|destroy|plan)"
+    r"|kubectl (?:apply|delete|get|exec)|docker (?:compose|system|push)|poetry (?:add|run|install)"
+    r"|gh (?:pr|issue|release) [a-z]+|go (?:test|build|vet|fmt|generate|mod tidy)|rm -[rf]+)\b)",
+)  # fmt: skip
+
+FLAT = (
+    (re.compile(r"[‘’]"), "'"),
+    (re.compile(r"\b(do|does|must|should|is|are|was|were|has|have|need|did|would|could)n['’]?t\b", re.I), r"\1 not"),
+    (re.compile(r"\bcan['’]?t\b|\bcannot\b", re.I), "can not"),
+    (re.compile(r"\bwon['’]t\b", re.I), "will not"),
+    (re.compile(r"\byou['’]re\b", re.I), "you are"),
+    (re.compile(r"\bwe['’]re\b", re.I), "we are"),
+    (re.compile(r"\bit['’]s\b", re.I), "it is"),
+    (re.compile(r"[❌🚫⛔✗✘🛑]\ufe0f?"), " never "),
+    (re.compile(r"[✅✔✓☑]\ufe0f?"), " "),
+    (re.compile(r"[⚠🔴🟢🟡🔒📌❗‼👉💡🚨]\ufe0f?"), " "),
+    (re.compile(r"[→⇒]|->|=>"), " → "),
+    (re.compile(r"\s[—–]\s|—|\s--?\s"), " — "),
+    (re.compile(r"\*{1,3}|(?<![\w§])_{1,3}(?=\S)|(?<=\S)_{1,3}(?![\w§])|~~"), ""),
+    (re.compile(r"\bpull[- ]requests?\b", re.I), "pull request"),
+)  # fmt: skip
+FILLER = re.compile(
+    r"\b(?:please|strictly|absolutely|really|just|simply|ever|explicitly|under any circumstances?|at any time|"
+    r"in any case|for any reason|no matter what|critically|again|also|actually|basically|kindly|of course|"
+    r"whatsoever|at all(?! times)|at all times|whenever possible|where possible|if possible|when possible|"
+    r"as (?:an? )?(?:absolute )?rule|by default|in this (?:repo(?:sitory)?|project|codebase|workspace)|"
+    r"in the (?:repo(?:sitory)?|project|codebase)|for this (?:repo(?:sitory)?|project|codebase))\b"
+)
+LABEL = re.compile(
+    r"^(?:(?:important|note|critical|warning|caution|rule|mandatory|required|must|always|remember|hard rule|reminder|"
+    r"key rule|strict rule|very important|tip|do|policy)(?: \d+)?\s*[:!—]\s*)+"
+)
+LEAD = re.compile(r"^(?:[-*+•>#]+\s*|\[[ x]\]\s*|\(?\d{1,2}[.)]\s+|[|]\s*)+")
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A sentence or part of one: `text` with marks, the `codes` that the marks stand for, and its place in
+    the text it was cut from.
+    """
+
+    text: str
+    codes: tuple[str, ...]
+    raw: str
+
+    def code(self, mark: str) -> str:
+        """The code that a mark like `§0` stands for."""
+        return self.codes[int(mark[1:])]
+
+    def with_text(self, text: str) -> Clause:
+        """The same codes under another text."""
+        return Clause(text.strip(" ,;:—"), self.codes, self.raw)
+
+
+def hostile(text: str) -> str:
+    """Why a text is not to be trusted with a meaning, or nothing."""
+    found = CONTROL.search(text)
+    return f"it holds a control character (U+{ord(found.group()):04X})" if found else ""
+
+
+def flatten(raw: str, codes: tuple[str, ...] = ()) -> Clause:
+    """One sentence as a clause. `codes` are those already taken by its neighbours: marks go on from there."""
+    kept = list(codes)
+
+    def put(code: str) -> str:
+        kept.append(code.strip())
+        return f"§{len(kept) - 1}"
+
+    def keep(match: re.Match[str]) -> str:
+        found = match.groupdict()
+        if found["code"] is not None:
+            return put(found["code"])
+        if found["target"] is not None:
+            return _link(found["label"], found["target"], put)
+        if found["url"] is not None:
+            return put(found["url"].rstrip(".,;:"))
+        said = found["said"] or found["said2"]
+        if said is not None:
+            return put(said) if is_code(said) or not re.search(r"[a-z] [a-z]", said) else match.group()
+        code = match.group().rstrip(".")
+        if found["path"] is not None and not _pathlike(code):
+            return match.group()
+        return put(code.lstrip("@") if code.startswith("@") else code) + match.group()[len(code) :]
+
+    text = PIECES.sub(keep, LEAD.sub("", raw.replace("§", " ").strip()))
+    for pattern, plain in FLAT:
+        text = pattern.sub(plain, text)
+    text = re.sub(r"\s+", " ", text).strip().lower()
+    text = LABEL.sub("", FILLER.sub(" ", text))
+    text = re.sub(r"\s+", " ", text)
+    return Clause(re.sub(r"\s+([,;:.!?])", r"\1", text).strip(), tuple(kept), raw)
+
+
+def _link(label: str, target: str, put) -> str:
+    inner = label.strip("`* ")
+    local = target and not re.match(r"[a-z]+:|#", target)
+    if local and (_pathlike(inner) or "/" in target or "." in target):
+        return put(target.removeprefix("./").partition("#")[0])
+    return put(inner) if label.startswith("`") else label
+
+
+def _pathlike(word: str) -> bool:
+    """Whether a bare word of prose is a path: `and/or` and `read/write` are none."""
+    word = word.lstrip("@").rstrip(".,;:")
+    if re.search(r"\.[A-Za-z]\w{0,7}$|\*", word) or word.startswith((".", "~", "/")) and len(word) > 2:
+        return not re.fullmatch(
+            r"[ei]\.[ge]|\d+(?:\.\d+)+|node\.js|next\.js|vue\.js|three\.js|nuxt\.js", word.lower()
+        )
+    if word in ("Makefile", "Dockerfile", "Gemfile", "Jenkinsfile"):
+        return True
+    return word.endswith("/") and len(word) > 2
+
+
+def is_code(text: str) -> bool:
+    """Whether quoted words read as a command line."""
+    first, _, rest = text.strip().partition(" ")
+    return (first in DEPTH and (first not in WORDS or bool(rest.startswith("-")))) or first.startswith("./")
+
+
+CUT = re.compile(
+    r";\s+|\s—\s(?=(?:do not|never|always|use|run|must|only|ask|avoid|prefer|no)\b)"
+    r"|[,:]?\s(?:and|but|or)\s(?=(?:never|always|do not|must not|avoid|prefer|should not|you must)\b)"
+    r"|,\s(?=(?:never|do not|always|must not)\b)|\sand\s(?=(?:run|use)\s§)"
+)
+
+
+def clauses(raw: str, codes: tuple[str, ...] = ()) -> list[Clause]:
+    """The clauses of a paragraph, in order; they share one list of codes, so that "it" can look back.
+    `codes` are those of what stood before."""
+    found: list[Clause] = []
+    for start, end in sentences.split(raw):
+        whole = flatten(raw[start:end], codes)
+        codes = whole.codes
+        for part in CUT.split(whole.text):
+            part = part.strip(" .!;,")
+            if part:
+                found.append(Clause(part, (), raw[start:end]))
+    return [Clause(clause.text, codes, clause.raw) for clause in found]
+
+
+COMMENT = re.compile(r"\s+#\s.*$|\s{2,}#.*$|\s+//\s.*$")
+
+
+def code_lines(text: str) -> list[tuple[int, str, str]]:
+    """The lines of the code blocks in a unit's text: (index of the line, command, the comment beside it)."""
+    found, inside, language = [], False, ""
+    for index, line in enumerate(text.split("\n")):
+        if FENCE.match(line):
+            inside = not inside
+            language = line.strip("`~ \t").lower() if inside else ""
+        elif inside and language in ("", "bash", "sh", "shell", "console", "zsh", "text", "shell-session"):
+            said = COMMENT.search(line)
+            body = (line[: said.start()] if said else line).strip().removeprefix("$ ")
+            if body and not body.startswith("#"):
+                found.append((index, body, said.group().strip(" #/") if said else ""))
+    return found
+
+
+def prose(text: str) -> str:
+    """A unit's text without its code blocks."""
+    kept, inside = [], False
+    for line in text.split("\n"):
+        if FENCE.match(line):
+            inside = not inside
+        elif not inside:
+            kept.append(line)
+    return " ".join(kept).strip()

@@ -1,0 +1,198 @@
+"""One command over another: use X not Y, prefer X over Y, Y → X, "the package manager is X".
+
+Covers commands, package managers and an agent's own tools. Not covered: preferences between names, libraries
+or styles of code.
+"""
+
+from __future__ import annotations
+
+import re
+
+from harness_compile.lower import objects, tails
+from harness_compile.lower.commands import read_command, read_line, spellings
+from harness_compile.lower.draft import Draft, any_of
+from harness_compile.lower.normalise import Clause
+from harness_compile.lower.programs.commands import MANAGES, REPLACES, RIVALS
+from harness_compile.rules import AllOf, Argument, Command, Not, Predicate, ToolCall
+
+WHO = r"(?:(?:you|we|agents?|claude)\s)?(?:must |should |always |please )*"
+OVER = r"(?:,? (?:and |but )?(?:not|never|instead of|rather than|over|in place of|as opposed to|and not)(?: (?:use|using|via|with))?| >|,? do not use|; never)"
+FORMS = (
+    re.compile(rf"^{WHO}(?:use|run|prefer|favou?r|using|install with|go with|choose|call)(?: using)? (?P<good>.+?){OVER} (?P<bad>.+)$"),
+    re.compile(rf"^{WHO}prefer (?:using )?(?P<good>.+?) to (?P<bad>.+)$"),
+    re.compile(rf"^instead of (?:using |running )?(?P<bad>.+?),? (?:always )?(?:use|run|prefer) (?P<good>.+)$"),
+    re.compile(rf"^{WHO}replace (?P<bad>.+?) with (?P<good>.+)$"),
+    re.compile(r"^(?:do not|never|avoid) (?:use|using|run|running) (?P<bad>.+?)(?:,|;|:| —|\.)? (?:please )?(?:use|run|prefer) (?P<good>.+?)(?: instead)?$"),
+    re.compile(rf"^(?P<good>(?:the )?(?:§\d+|[a-z][\w -]{{1,20}}?)){OVER} (?P<bad>.+)$"),
+    re.compile(r"^(?P<bad>§\d+) → (?:use )?(?P<good>§\d+)$"),
+)  # fmt: skip
+MANAGER = (
+    re.compile(r"^(?:the |our |default |required |preferred )*package manager(?: is|:| →|,)? ?(?:always )?(?P<good>§\d+|[a-z]+)(?: [\d.x+]+)?\b(?P<rest>.*)$"),
+    re.compile(r"^(?P<good>§\d+|[a-z]+)(?: [\d.x+]+)? (?:is|as) (?:the |our |only |required |preferred )*package manager\b(?P<rest>.*)$"),
+    re.compile(r"^(?:this (?:project|repo(?:sitory)?|monorepo|codebase) |we |project |always |only |must |it )*(?:uses?|using|only)(?: only)? (?P<good>§\d+|[a-z]+)"
+               r"(?: [\d.x+]+)?(?: (?:exclusively|only|always|workspaces?))?(?: (?:as|for) (?:the |its |all |our |a )*(?:package manage\w+|dependency management|dependenc\w+|"
+               r"python (?:package|dependency|environment)\w* ?(?:management)?|package installs?|packages?|everything|all commands|package management and \w+))(?P<rest>.*)$"),
+    re.compile(r"^(?:always |must |only )+use (?P<good>§\d+|[a-z]+)(?P<rest>)$"),
+    re.compile(r"^(?P<good>§\d+|[a-z]+) only(?P<rest>)$|^only (?P<good2>§\d+|[a-z]+)$"),
+    re.compile(r"^toolchain is (?P<good>§\d+|[a-z]+)(?: [\d.x+]+)? \(package manager\b(?P<rest>.*)$"),
+)  # fmt: skip
+UNDER_MANAGER = re.compile(
+    r"^(?P<good>§\d+|[a-z]+)(?: (?:>=?\s?)?[\d.x]+\+?)?(?: \((?:for |the )?[\w ,-]+\))?$"
+)
+
+
+def prefer(clause: Clause, heading: str = "") -> list[Draft] | None:
+    """A preference between commands, or None."""
+    text = clause.text
+    for pattern in FORMS:
+        match = pattern.match(text)
+        if match:
+            found = _over(clause, match["good"], match["bad"])
+            if found:
+                return found
+    for pattern in MANAGER:
+        match = pattern.match(text)
+        if match:
+            found = _manager(clause, match["good"] or match.groupdict().get("good2") or "")
+            if found:
+                return found
+    match = UNDER_MANAGER.match(text)
+    if match and re.fullmatch(r"(?:the )?package manage(?:r|ment)s?", heading):
+        found = _manager(clause, match["good"])
+        if found:
+            return found
+    return _with_argument(clause) or _known_substitute(clause)
+
+
+def _name(clause: Clause, item: str) -> str:
+    return clause.code(item) if item.startswith("§") else item
+
+
+def _manager(clause: Clause, good: str) -> list[Draft] | None:
+    name = _name(clause, good).strip().split(" ")[0]
+    rivals = RIVALS.get(name)
+    if not rivals or (good.startswith("§") and " " in _name(clause, good)):
+        return None
+    tests: list[Predicate] = [Command(program=(rival,), sub=MANAGES.get(rival, ())) for rival in rivals]
+    return [Draft(kind="prefer_tool", when=any_of(tests), instead=name, raw=clause.raw)]
+
+
+def _over(clause: Clause, good: str, bad: str) -> list[Draft] | None:
+    tail = tails.cut(bad)
+    if tail.doubt or tail.ask:
+        return None
+    tests: list[Predicate] = []
+    wanted = objects.items(good)
+    better = _reading(clause, wanted[-1] if len(wanted) == 1 else good)
+    instead = re.sub(r"§(\d+)", lambda m: clause.codes[int(m[1])], good).strip()
+    for item in objects.items(
+        re.sub(
+            r"\s(?:for|when) (?:python|node|js|javascript|dependenc\w+|packages?|scripts?)$", "", tail.core
+        )
+    ):
+        test = objects.command_item(clause, item)
+        if not isinstance(test, Command):
+            return None
+        reading = _reading(clause, item)
+        if (
+            reading
+            and better
+            and reading.program == better.program
+            and reading.sub == better.sub[: len(reading.sub)]
+        ):
+            test = _without(test, reading, better)
+            if test is None:
+                return None
+        elif reading and better and better.runner and reading.program == better.program:
+            test = test.model_copy(update={"via": (), "not_via": (better.runner,)})
+        elif (
+            better
+            and better.words in ("uv run", "poetry run", "pipenv run", "hatch run", "pdm run")
+            and reading
+            and not reading.runner
+        ):
+            test = test.model_copy(update={"not_via": (better.words,)})
+        tests.append(test)
+    if not tests:
+        return None
+    return [Draft(kind="prefer_tool", when=any_of(tests), instead=instead, raw=clause.raw)]
+
+
+def _reading(clause: Clause, item: str):
+    item = objects.ARTICLES.sub("", objects.AROUND.sub("", item))
+    match = re.match(r"^§(\d+)", item)
+    return (
+        read_line(clause.codes[int(match[1])])
+        if match
+        else (read_line(item, code=False) if re.fullmatch(r"[a-z-]+", item) else None)
+    )
+
+
+def _without(test: Command, worse, better) -> Command | None:
+    """Uses of a command that lack what the better form adds."""
+    mine = {name for name, _ in worse.flags}
+    lacking = [name for name, _ in better.flags if name not in mine]
+    flags: list[str] = []
+    for name in lacking:
+        flags += (
+            [f"-{count}" for count in range(1, 100)]
+            if re.fullmatch(r"-\d+", name)
+            else spellings(better.program, better.sub, name)
+        )
+        flags += ["-n", "--max-count"] if re.fullmatch(r"-\d+", name) else []
+    if flags:
+        return test.model_copy(update={"no_flags": tuple(dict.fromkeys(flags))})
+    return test.model_copy(update={"max_args": len(worse.args)}) if better.args and not worse.args else None
+
+
+def _with_argument(clause: Clause) -> list[Draft] | None:
+    """`Use the Grep tool with head_limit`: a tool of the agent's must be given an argument."""
+    match = re.match(
+        r"^(?:always )?use (?:the )?§(\d+)(?: tool)? with (?:an? |the )?§(\d+)(?: (?:argument|parameter|set))?(?P<rest>.*)$",
+        clause.text,
+    )
+    if not match:
+        return None
+    tool, name = clause.codes[int(match[1])], clause.codes[int(match[2])]
+    if not re.fullmatch(r"[A-Z][A-Za-z]+|mcp__\w+", tool) or not re.fullmatch(r"[a-z]+_[a-z_]+", name):
+        return None  # `Read` with `limit` is for some files only; a plain word may be prose
+    bare = ToolCall(names=(tool,), where=(Argument(name=name),))
+    test = AllOf(of=(ToolCall(names=(tool,)), Not(of=bare)))
+    return [Draft(kind="prefer_tool", when=test, instead=f"{tool} with {name}", tool=tool, raw=clause.raw)]
+
+
+def _known_substitute(clause: Clause) -> list[Draft] | None:
+    """`Use npm ci`, where there is no doubt what it replaces."""
+    match = re.match(
+        rf"^(?:.*, )?{WHO}(?:use|install(?: \w+)*? with|run all (?:commands|python) (?:with|through|via)|run everything (?:with|through))"
+        r" §(\d+)(?P<rest>.*)$", clause.text)  # fmt: skip
+    if not match or re.match(r"^(?:if|when|for|unless|only)\b", clause.text):
+        return None
+    code = clause.codes[int(match[1])]
+    reading = read_line(code) or (read_line(f"{code} x") if code in ("uv run", "poetry run") else None)
+    words = (
+        code
+        if code in REPLACES
+        else reading.words
+        if reading and not reading.flags and not reading.args
+        else ""
+    )
+    rest = re.sub(
+        r"^ (?:to|for|from|in|on|and|instead|when|as|command|\(|,|always|rather).*$", "", match["rest"]
+    )
+    if (
+        words not in REPLACES
+        or rest.strip(" ,.:")
+        or re.search(r"\b(?:if|unless|optional\w*)\b", clause.text)
+    ):
+        return None
+    tests: list[Predicate] = []
+    for line in REPLACES[words]:
+        test = read_command(line)
+        assert test is not None
+        if words == "npm ci":
+            test = test.model_copy(update={"max_args": 0})
+        if words.endswith(" run"):
+            test = test.model_copy(update={"not_via": (words,)})
+        tests.append(test)
+    return [Draft(kind="prefer_tool", when=any_of(tests), instead=code, raw=clause.raw)]

@@ -1,0 +1,79 @@
+"""What stands around the core of a prohibition: reasons, exceptions, harmless qualifiers.
+
+`Tail.ask`: it is allowed when a human says so. `Tail.doubt`: an exception that no harness can see (the kind
+of task, say), so a human has to decide. `Tail.core` is what is left. Not covered: conditions that change what
+is forbidden; they stay in the core, where nothing matches them, so that nothing is lowered.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+ASKED = (
+    r"(?:ask|asks|asked|asking|request|requests|requested|requesting|told|telling|instruct\w*|approv\w*|permission|"
+    r"confirm\w*|consent|authori[sz]\w*|discuss\w*|consult\w*|agree\w*|sign-?off|direct(?:ed|s)|go-ahead|"
+    r"check(?:ing)? (?:in )?(?:with|first)|clear(?:ing)? it|user (?:wants|says|tells)|human review|want(?:s)? (?:it|you))"
+)
+ASK = re.compile(
+    rf",?\s*(?:\(|— |-)?\s*(?:unless|without|until|except (?:when|if|with|by)|if not|other than when|"
+    rf"(?:only )?(?:when|if|after|with|upon))\b(?P<rest>[^.;]*?\b{ASKED}\b.*)$"
+)
+ONLY_ASK = re.compile(rf"^\s*(?:when|if|after|with|upon|on|once|by|following)\b[^.;]*?\b{ASKED}\b.*$")
+DOUBT = re.compile(
+    r",?\s*\(?\b(?:unless|except|other than|apart from|with the exception of|but only)\b\s*(?P<what>.+?)\)?$"
+)
+WHY = re.compile(
+    r"(?:\s*(?:,|—|\(|:)?\s*\b(?:because|since|as (?:it|they|this|that|the|these|we)|so that|so (?:it|they|we|the)|"
+    r"in order to|to (?:avoid|prevent|keep|ensure|save|not|stay|make sure|stop|maintain|preserve|protect|get)|"
+    r"otherwise|due to|given (?:that|the)|which|it is|it's|it will|it would|it can|this (?:is|will|can|would|could|may|"
+    r"breaks|causes|leads|ensures)|they (?:are|will|can)|or (?:it|the|ci|you|we) (?:will|won't|can|is|may)|"
+    r"that is what|use it|see|as described|per)\b.*| — .*|\. .*|: (?!.*§).*)$"
+)
+PARENTHESIS = re.compile(r"\s*\([^()]*\)")
+EXAMPLES = re.compile(
+    r"\s*(?:,|\(|—|:)?\s*\b(?:e\.g\.|eg|i\.e\.|ie|such as|like|for example|for instance|including|especially|namely|"
+    r"particularly)[,:]?\s(?P<list>[^()]*)\)?|\s*\((?P<list2>(?:the )?§\d+[^()]*)\)|:\s(?P<list3>§\d+.*)$"
+)
+HARMLESS = re.compile(
+    r"\s*,?\s*\b(?:by hand|manually|directly|yourself|on your own|locally|in place|in-place|"
+    r"for (?:normal|regular|routine|everyday|ordinary|day-to-day|any|general) [\w§ /-]+|"
+    r"during (?:normal |regular |routine |local )?(?:development|feature work|work|sessions?|tasks?)|"
+    r"(?:when|while) (?:working|developing|iterating|coding|making changes)[\w ]{0,30}|"
+    r"from (?:the )?(?:command line|terminal|shell)|in (?:the )?(?:terminal|shell|commands?|your commands?)|"
+    r"to (?:run|do|perform|install|manage|add) (?:anything|dependencies|packages|things|commands?|scripts?|tests?)|"
+    r"for (?:dependency|package) management|for (?:anything|everything|installing|installs?|dependencies|packages|"
+    r"scripts?|package management|managing (?:dependencies|packages)|running (?:scripts|tests|commands|python))|"
+    r"as (?:the |a |your )?(?:package manager|runtime|first choice)|instead|either|in the background|on any branch|"
+    r"as part of (?:your|a|the) (?:change|work|task|pr|commit)s?|(?:here|anywhere|anymore|first|yet|automatically))$"
+)
+
+
+@dataclass(frozen=True)
+class Tail:
+    """See the module."""
+
+    core: str
+    ask: bool = False
+    doubt: str = ""
+    examples: str = ""
+
+
+def cut(text: str) -> Tail:
+    """A verb phrase without its reasons and qualifiers; what they said."""
+    ask, doubt, examples = False, "", ""
+    found = ASK.search(text)
+    if found:
+        ask, text = True, text[: found.start()]
+    else:
+        found = DOUBT.search(text)
+        if found:
+            doubt, text = found["what"].strip(), text[: found.start()]
+    found = EXAMPLES.search(text)
+    if found:
+        examples = next((group for group in found.groups() if group), "")
+        text = text[: found.start()] + text[found.end() :]
+    text = WHY.sub("", PARENTHESIS.sub("", text)).strip(" ,.:—(")
+    while (shorter := HARMLESS.sub("", text)) != text and len(shorter) > 2:
+        text = shorter.strip(" ,.:—")
+    return Tail(text, ask, doubt, WHY.sub("", examples).strip(" ,.:"))
