@@ -259,7 +259,7 @@ class Bundle(Record):
 
 
 class Policy(Record):
-    """What the guard reads (`guard.json`, written by `runtime.guard.dump_policy`). `root`: the project,
+    """What the guard reads (`guard.json`, written by `runtime.guard.policy_files`). `root`: the project,
     absolute, or relative to the folder the file is in. `protect`: path globs that the agent may not write or
     delete. `nobody`: what becomes of an ask where no human can answer (Claude Code headless refuses by
     itself; dcode would let it run).

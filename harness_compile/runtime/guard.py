@@ -47,7 +47,7 @@ class Unparsed(Exception):
     """The text is no shell that this parser reads; what was read before it counts."""
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # 1. Parser. Nodes are tuples; words are lists of parts:
 #    ("t", text, quoted)  ("v", name, op, parts, quoted)  ("c", node, quoted)  ("a", parts, quoted)  ("p", node)
 
@@ -752,14 +752,15 @@ def unescape(text: str) -> str:
     return ESCAPE.sub(one, text)
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # 2. Tables: what well-known programs do with their arguments. Data, not code; a program that is missing here is
 #    matched by its name, flags and arguments all the same, only its files and the values of its flags are not known.
 
 # Options that take the next word as their value: by program, and by program and sub-command.
 VALUED_TEXT = """
 git: -C -c --git-dir --work-tree --namespace --exec-path --config-env --super-prefix
-git commit: -m --message -F --file -C -c --reuse-message --reedit-message --author --date -t --template --fixup --squash --trailer --cleanup --pathspec-from-file
+git commit: -m --message -F --file -C -c --reuse-message --reedit-message --author --date -t --template
+  --fixup --squash --trailer --cleanup --pathspec-from-file
 git push: -o --push-option --repo --receive-pack --exec
 git log: -n --max-count --author --since --until --after --before --grep -S -G -L --format --skip
 git tag: -m --message -F --file -u --local-user --sort
@@ -779,51 +780,84 @@ git clean: -e --exclude
 git diff: -S -G --diff-filter -U
 git grep: -e -f -A -B -C -m
 gh: -R --repo --hostname
-gh pr: -R --repo -t --title -b --body -F --body-file -B --base -H --head -a --assignee -l --label -m --milestone -r --reviewer -p --project -T --template -q --jq --json -L --limit -S --search --subject --match-head-commit -A --author-email --recover -s --state
-gh issue: -R --repo -t --title -b --body -F --body-file -a --assignee -l --label -m --milestone -p --project -T --template -q --jq --json -L --limit -S --search -s --state -r --reason -c --comment
+gh pr: -R --repo -t --title -b --body -F --body-file -B --base -H --head -a --assignee -l --label -m
+  --milestone -r --reviewer -p --project -T --template -q --jq --json -L --limit -S --search --subject
+  --match-head-commit -A --author-email --recover -s --state
+gh issue: -R --repo -t --title -b --body -F --body-file -a --assignee -l --label -m --milestone -p --project
+  -T --template -q --jq --json -L --limit -S --search -s --state -r --reason -c --comment
 gh release: -R --repo -t --title -n --notes -F --notes-file --target --notes-start-tag --discussion-category
-gh api: -X --method -f --raw-field -F --field -H --header -q --jq -t --template --input --hostname --preview --cache
-gh repo: -d --description -h --homepage -t --team -p --template -g --gitignore -l --license --source -r --remote
+gh api: -X --method -f --raw-field -F --field -H --header -q --jq -t --template --input --hostname --preview
+  --cache
+gh repo: -d --description -h --homepage -t --team -p --template -g --gitignore -l --license --source -r
+  --remote
 gh run: -R --repo -w --workflow -b --branch -L --limit --json -q --jq -n --name -D --dir -j --job
 gh workflow: -R --repo -f --raw-field -F --field -r --ref
-npm: -w --workspace --prefix --registry --loglevel --tag --otp --access -C --userconfig --cache --script-shell --omit --include --before
+npm: -w --workspace --prefix --registry --loglevel --tag --otp --access -C --userconfig --cache
+  --script-shell --omit --include --before
 pnpm: -F --filter -C --dir --registry --reporter --loglevel --workspace-concurrency --tag --otp
 yarn: --cwd --registry --modules-folder --cache-folder
 bun: --cwd --filter -F -F --registry --config -c --env-file --preload -r
-pip: --log --proxy --timeout --retries --cert --cache-dir --index-url -i --extra-index-url -r --requirement -c --constraint -e --editable -t --target --python --prefix --root --find-links -f
-uv: --directory --project --python -p --cache-dir --color --config-file --index --default-index --index-url --extra-index-url --with --with-requirements --group --extra --env-file --package --only-group --no-group -r --requirements -c --constraints --optional --branch --tag --rev --bounds -m
+pip: --log --proxy --timeout --retries --cert --cache-dir --index-url -i --extra-index-url -r --requirement
+  -c --constraint -e --editable -t --target --python --prefix --root --find-links -f
+uv: --directory --project --python -p --cache-dir --color --config-file --index --default-index --index-url
+  --extra-index-url --with --with-requirements --group --extra --env-file --package --only-group --no-group
+  -r --requirements -c --constraints --optional --branch --tag --rev --bounds -m
 poetry: -C --directory -P --project -G --group -E --extras --source --python
-cargo: --color --config -Z -C --manifest-path --target-dir -p --package -F --features --target -j --jobs --profile --bin --example --test --bench --message-format --precise --exclude --vers --version --index --registry --git --branch --tag --rev --path
+cargo: --color --config -Z -C --manifest-path --target-dir -p --package -F --features --target -j --jobs
+  --profile --bin --example --test --bench --message-format --precise --exclude --vers --version --index
+  --registry --git --branch --tag --rev --path
 docker: -H --host -c --context --config -l --log-level
-docker run: -v --volume -e --env --env-file -p --publish -w --workdir -u --user --name --network --net --entrypoint -m --memory --cpus -l --label --mount --platform --restart -h --hostname --add-host --device --gpus --log-driver --pull --shm-size --ulimit --cap-add --cap-drop --security-opt
+docker run: -v --volume -e --env --env-file -p --publish -w --workdir -u --user --name --network --net
+  --entrypoint -m --memory --cpus -l --label --mount --platform --restart -h --hostname --add-host --device
+  --gpus --log-driver --pull --shm-size --ulimit --cap-add --cap-drop --security-opt
 docker exec: -e --env --env-file -w --workdir -u --user
-docker build: -t --tag -f --file --build-arg --target --platform --cache-from --cache-to --secret --ssh -o --output --progress --network --label
-docker compose: -f --file -p --project-name --profile --env-file --project-directory --scale -w --workdir -e --env -u --user -t --timeout
-kubectl: -n --namespace --context --kubeconfig --cluster --user -s --server --token --as -f --filename -l --selector -o --output -c --container -k --kustomize -p --patch --replicas --image --type --field-selector --grace-period --timeout --tail --since
-helm: -n --namespace --kube-context --kubeconfig -f --values --set --set-string --version --timeout -o --output
-terraform: 
+docker build: -t --tag -f --file --build-arg --target --platform --cache-from --cache-to --secret --ssh -o
+  --output --progress --network --label
+docker compose: -f --file -p --project-name --profile --env-file --project-directory --scale -w --workdir -e
+  --env -u --user -t --timeout
+kubectl: -n --namespace --context --kubeconfig --cluster --user -s --server --token --as -f --filename -l
+  --selector -o --output -c --container -k --kustomize -p --patch --replicas --image --type --field-selector
+  --grace-period --timeout --tail --since
+helm: -n --namespace --kube-context --kubeconfig -f --values --set --set-string --version --timeout -o
+  --output
+terraform: -chdir
 aws: --profile --region --endpoint-url --output --query --cli-input-json
 gcloud: --project --account --configuration --format --zone --region
 make: -C --directory -f --file --makefile -I --include-dir -o -W -j --jobs -l
 cmake: -S -B -G -D -U -C -P --build --target -j --parallel --config --install --prefix --preset
 ninja: -C -f -j -k -l -t -w
-pytest: -k -m -n -p -c -o -W --rootdir --maxfail --tb --cov --cov-report --durations --ignore --deselect --junitxml --confcutdir
+pytest: -k -m -n -p -c -o -W --rootdir --maxfail --tb --cov --cov-report --durations --ignore --deselect
+  --junitxml --confcutdir
 mvn: -f --file -P -pl --projects -D -s -T
 gradle: -p --project-dir -b -P -D --tests
-go: -C -o -run -bench -count -timeout -tags -p -cover -coverprofile -ldflags -gcflags -mod -exec -benchtime -cpu -v=
+go: -C -o -run -bench -count -timeout -tags -p -cover -coverprofile -ldflags -gcflags -mod -exec -benchtime
+  -cpu -v=
 ruff: --config --select --ignore --extend-select --line-length --target-version --output-format --exclude
-eslint: -c --config --ext --rule --plugin --parser -f --format -o --output-file --max-warnings --ignore-path --ignore-pattern --cache-location
+eslint: -c --config --ext --rule --plugin --parser -f --format -o --output-file --max-warnings --ignore-path
+  --ignore-pattern --cache-location
 prettier: --config --parser --plugin --ignore-path --log-level
 tsc: -p --project --outDir --target --module
-curl: -X --request -d --data --data-raw --data-binary --data-urlencode -H --header -o --output -u --user -A --user-agent -b --cookie -c --cookie-jar -F --form -T --upload-file -e --referer -x --proxy -m --max-time --connect-timeout --retry -w --write-out -K --config --cacert --cert -E --key --url -r --range --resolve --json --output-dir -D --dump-header -Q -t -y -Y -z -C
-wget: -O --output-document -o --output-file -P --directory-prefix -U --user-agent --header --post-data --post-file --method --body-data -T --timeout -t --tries -e --execute -i --input-file -a -Q -w -A -R -D -I -X -l -B
+curl: -X --request -d --data --data-raw --data-binary --data-urlencode -H --header -o --output -u --user -A
+  --user-agent -b --cookie -c --cookie-jar -F --form -T --upload-file -e --referer -x --proxy -m --max-time
+  --connect-timeout --retry -w --write-out -K --config --cacert --cert -E --key --url -r --range --resolve
+  --json --output-dir -D --dump-header -Q -t -y -Y -z -C
+wget: -O --output-document -o --output-file -P --directory-prefix -U --user-agent --header --post-data
+  --post-file --method --body-data -T --timeout -t --tries -e --execute -i --input-file -a -Q -w -A -R -D -I
+  -X -l -B
 ssh: -p -i -l -o -F -L -R -D -J -b -c -E -e -I -m -O -Q -S -W -w
 scp: -P -i -o -F -l -c -J -S
-rsync: -e --rsh --exclude --include --exclude-from --include-from --files-from -f --filter --bwlimit --port --log-file --partial-dir --temp-dir -T --backup-dir --suffix --max-size --min-size --chmod --chown --timeout --out-format
-tar: -f --file -C --directory --exclude -T --files-from -X --exclude-from --transform --strip-components -I --use-compress-program -b -g --owner --group --mode
-grep: -e --regexp -f --file -m --max-count -A --after-context -B --before-context -C --context -d -D --include --exclude --exclude-dir --exclude-from --color --label
-rg: -e --regexp -f --file -g --glob --iglob -t --type -T --type-not -m --max-count -A -B -C -M -r --replace --max-depth -d -j --sort --colors --pre
-find: -name -iname -path -ipath -type -maxdepth -mindepth -newer -mtime -mmin -atime -ctime -size -perm -user -group -regex -iregex -not -printf -fprint -fprintf -wholename -regextype -links -inum -samefile -cnewer -anewer -cmin -amin -context -fstype -gid -uid -used -xtype -fls
+rsync: -e --rsh --exclude --include --exclude-from --include-from --files-from -f --filter --bwlimit --port
+  --log-file --partial-dir --temp-dir -T --backup-dir --suffix --max-size --min-size --chmod --chown
+  --timeout --out-format
+tar: -f --file -C --directory --exclude -T --files-from -X --exclude-from --transform --strip-components -I
+  --use-compress-program -b -g --owner --group --mode
+grep: -e --regexp -f --file -m --max-count -A --after-context -B --before-context -C --context -d -D
+  --include --exclude --exclude-dir --exclude-from --color --label
+rg: -e --regexp -f --file -g --glob --iglob -t --type -T --type-not -m --max-count -A -B -C -M -r --replace
+  --max-depth -d -j --sort --colors --pre
+find: -name -iname -path -ipath -type -maxdepth -mindepth -newer -mtime -mmin -atime -ctime -size -perm
+  -user -group -regex -iregex -not -printf -fprint -fprintf -wholename -regextype -links -inum -samefile
+  -cnewer -anewer -cmin -amin -context -fstype -gid -uid -used -xtype -fls
 sed: -e --expression -f --file -l --line-length
 awk: -f --file -F --field-separator -v --assign
 head: -n --lines -c --bytes
@@ -843,7 +877,8 @@ patch: -p --strip -i --input -o --output -d --directory -r -D -B -F -z -V
 unzip: -d -x -P
 zip: -P -x -i -t -b
 jq: --arg --argjson --slurpfile --rawfile --indent -f --from-file -L --tab=
-psql: -c --command -f --file -d --dbname -h --host -p --port -U --username -o --output -v --set -P -L -F -R -T
+psql: -c --command -f --file -d --dbname -h --host -p --port -U --username -o --output -v --set -P -L -F -R
+  -T
 mysql: -e --execute -h --host -P --port -u --user -D --database -S --socket
 sqlite3: -cmd -init -separator -nullvalue
 python: -c -m -W -X
@@ -851,12 +886,12 @@ node: -e --eval -p --print -r --require --import --loader --env-file --condition
 ruby: -e -I -r -C -E
 perl: -e -E -I -M -m
 php: -r -f -c -d
-"""  # noqa: E501
+"""
 
 
 def read_valued() -> dict[str, frozenset[str]]:
     table = {}
-    for line in VALUED_TEXT.strip().splitlines():
+    for line in VALUED_TEXT.strip().replace("\n  ", " ").splitlines():
         name, _, options = line.partition(":")
         table[name] = frozenset(options.split())
     for name, other in (("python3", "python"), ("pip3", "pip"), ("uvx", "uv"), ("egrep", "grep"), ("fgrep", "grep"),
@@ -1031,18 +1066,18 @@ touch: w*
 truncate: w*
 mkdir: w*
 mkfifo: w*
-mktemp: 
+mktemp:
 vim: w*
 vi: w*
 nano: w*
 emacs: w*
 ed: w*
 ex: w*
-code: 
+code:
 chmod: -1 w*
 chown: -1 w*
 chgrp: -1 w*
-setfacl: 
+setfacl:
 rm: d*
 rmdir: d*
 unlink: d*
@@ -1074,8 +1109,8 @@ sqlite3: w1
 xdg-open: r*
 open: r*
 file: r*
-stat: 
-ls: 
+stat:
+ls:
 dos2unix: w*
 unix2dos: w*
 sponge: w*
@@ -1116,7 +1151,7 @@ FILES = read_files()
 BUILTINS_THAT_SET = {"read", "mapfile", "readarray", "getopts", "let", "printf", "select", "wait"}
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # 3. Interpreter: walks a parsed text without running it and lists the commands that bash would run.
 
 
@@ -2701,7 +2736,7 @@ def inside(path: str, root: str) -> bool:
     return path == root or path.startswith(root.rstrip("/") + "/")
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------
 # 4. Evaluator: globs, predicates, session, index, decision.
 
 
@@ -4275,14 +4310,19 @@ def touches(call: Call, protect: tuple[str, ...]) -> bool:
     """Whether a call surely writes or deletes a protected file. A path that only run time knows is let through: else
     every `> "$out"` would be refused; an interpreter's text that names such a file is not.
     """
-    names = [glob.strip("/").removeprefix("~/").removesuffix("/**").strip("*/") for glob in protect]
+    names = []
+    for glob in protect:
+        path = glob[1:] if glob.startswith("//") else call.disk.home + glob[1:] if glob.startswith("~/") else (
+            call.root + "/" + glob.strip("/"))  # fmt: skip
+        path = path.removesuffix("/**").rstrip("/")
+        names += [path] + (
+            [path[len(call.root) + 1 :]] if inside(path, call.root) and path != call.root else []
+        )
     for action in call.actions:
         for how, place in files(action, call.disk):
             if how in ("w", "d") and place.match(protect, call.disk) == YES:
                 return True
-            if how == "d" and any(
-                inside(os.path.normpath(os.path.join(call.root, name)), place.absolute) for name in names
-            ):
+            if how == "d" and any(inside(name, place.absolute) for name in names):
                 return True
         if action.argv and base(action.argv[0]).rstrip("0123456789.") in INTERPRETERS:
             text = " ".join(action.argv[1:]) + "\n" + (action.stdin or "")
@@ -4292,3 +4332,300 @@ def touches(call: Call, protect: tuple[str, ...]) -> bool:
             if (inline or action.stdin) and any(name and name in text for name in names):
                 return True
     return False
+
+
+# ----------------------------------------------------------------------------------------------------
+# 5. The process: policy on disk, state of the session, decision log, and the hook itself.
+
+INDEXED_FROM = 100  # rules: below, reading all of them is as fast as looking some up
+MAX_LOG = 1_000_000
+MAX_STATE = 4_000_000
+
+
+def policy_files(policy) -> dict[str, bytes]:
+    """`guard.json` (one rule a line) and, for many rules, `guard.index` beside it: what the guard reads in a
+    bundle.
+
+    `policy` is a `rules.Policy` or its JSON. Cases stay in `bundle.json`: they are no business of the
+    guard's.
+    """
+    data = dict(policy if isinstance(policy, dict) else policy.model_dump(mode="json", exclude_defaults=True))
+    rules = [
+        {key: value for key, value in as_json(rule).items() if key != "cases"}
+        for rule in data.pop("rules", ())
+    ]
+    data = {"version": 1, **data, "session": any(uses_session(rule) for rule in rules)}
+    head = json.dumps(data, ensure_ascii=True)[:-1] + ', "rules": [\n'
+    parts, offset, keys = [head.encode()], len(head), {}
+    for number, rule in enumerate(rules):
+        line = (json.dumps(rule, ensure_ascii=True) + (",\n" if number < len(rules) - 1 else "\n")).encode()
+        for key in rule_keys(rule):
+            keys.setdefault(key, []).append(offset)
+        parts.append(line)
+        offset += len(line)
+    whole = b"".join([*parts, b"]}\n"])
+    if len(rules) < INDEXED_FROM:
+        return {"guard.json": whole}
+    rows = "".join(f"{json.dumps(key)}\t{' '.join(map(str, keys[key]))}\n" for key in sorted(keys))
+    return {"guard.json": whole, "guard.index": f"{len(whole)}\n{rows}".encode()}
+
+
+def uses_session(rule: dict) -> bool:
+    def holds(predicate) -> bool:
+        if predicate.get("test") in ("seen", "ran", "edited"):
+            return True
+        inner = predicate.get("of")
+        return any(map(holds, inner)) if isinstance(inner, list) else isinstance(inner, dict) and holds(inner)
+
+    return holds(rule["when"])
+
+
+class FileIndex:
+    """The rules of a `guard.json` that a call may touch, read one by one by their offsets."""
+
+    def __init__(self, path: str, index: bytes) -> None:
+        self.path, self.index = path, index
+
+    def select(self, keys: set[str], wild: set[str]) -> list[dict]:
+        found: set[bytes] = set()
+        for key in keys:
+            at = self.index.find(b"\n" + json.dumps(key).encode() + b"\t")
+            if at >= 0:
+                found.update(
+                    self.index[self.index.index(b"\t", at) + 1 : self.index.index(b"\n", at + 1)].split()
+                )
+        for one in wild:
+            event, _, kind = one.partition(" ")
+            for start in WILD[kind]:
+                mark = b"\n" + json.dumps(event + " " + start).encode()[:-1]
+                at = self.index.find(mark)
+                while at >= 0:
+                    end = self.index.index(b"\n", at + 1)
+                    found.update(self.index[self.index.index(b"\t", at) + 1 : end].split())
+                    at = self.index.find(mark, end)
+        rules = []
+        with open(self.path, "rb") as file:
+            for offset in sorted(map(int, found)):
+                file.seek(offset)
+                rules.append(json.loads(file.readline().rstrip(b",\n")))
+        return rules
+
+
+def load_policy(path: str) -> tuple[dict, Index | FileIndex]:
+    """The head of a policy and its rules. Raises OSError, ValueError."""
+    with open(path, "rb") as file:
+        head = file.readline()
+        try:
+            with open(os.path.join(os.path.dirname(path), "guard.index"), "rb") as other:
+                index = other.read()
+        except FileNotFoundError:
+            index = b""
+        size = os.fstat(file.fileno()).st_size
+        if index and index[: index.find(b"\n")] == str(size).encode():
+            return json.loads(head + b"]}"), FileIndex(path, index)
+        data = json.loads(head + file.read())
+    return data, Index(data.pop("rules"))
+
+
+KEPT = (
+    "command",
+    "cmd",
+    "cwd",
+    "workdir",
+    "url",
+    "subagent_type",
+    *PATH_KEYS,
+    "paths",
+    "source",
+    "destination",
+    "patch",
+)
+
+
+def remember(folder: str, call: dict, blocked: bool) -> None:
+    """Append what later calls may ask about this one; the text of files is left out."""
+    given = call.get("input", {})
+    row = {
+        key: call[key]
+        for key in ("event", "tool", "cwd", "agent", "ok", "id")
+        if call.get(key) not in (None, "")
+    }
+    row["input"] = {
+        key: given[key][:20_000] if isinstance(given[key], str) else given[key]
+        for key in KEPT
+        if key in given
+    }
+    if blocked:
+        return
+    path = state_path(folder, call)
+    os.makedirs(folder, exist_ok=True)
+    append(path, json.dumps(row) + "\n", MAX_STATE)
+
+
+def state_path(folder: str, call: dict) -> str:
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", call.get("session") or "default")[:100]
+    return os.path.join(folder, name + ".jsonl")
+
+
+def append(path: str, line: str, limit: int) -> None:
+    """One write to the end of a file; at its limit it moves to `.1` and a new one begins."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(handle, line.encode("utf-8", "replace"))
+        full = os.fstat(handle).st_size > limit
+    finally:
+        os.close(handle)
+    if full:
+        os.replace(path, path + ".1")
+
+
+def recalled(folder: str, call: dict) -> list[dict]:
+    """The calls of this session so far. A call of which the harness reported the end counts as it ended; a
+    command that was begun and never reported did not succeed, where this harness reports ends at all.
+    """
+    rows: list[dict] = []
+    path = state_path(folder, call)
+    for name in (path + ".1", path):
+        try:
+            with open(name, encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    try:
+                        row = json.loads(line)
+                    except ValueError:
+                        continue
+                    if isinstance(row, dict):
+                        rows.append(row)
+        except OSError:
+            continue
+    rows = rows[-3000:]
+    ended = {
+        row.get("id"): row.get("ok") for row in rows if row.get("event") == "post_tool" and row.get("id")
+    }
+    reports = any(row.get("event") == "post_tool" for row in rows)
+    found = []
+    for row in rows:
+        if row.get("event") == "post_tool":
+            if not row.get("id") or not any(one.get("id") == row["id"] for one in found):
+                found.append(row)
+        elif row.get("event", "pre_tool") == "pre_tool" and row.get("id") in ended:
+            found.append({**row, "ok": ended[row["id"]]})
+        elif row.get("tool") == "Bash" and reports:
+            found.append({**row, "ok": False})
+        else:
+            found.append(row)
+    return found
+
+
+def context_of(index, call: Call, session: Session) -> str:
+    """The texts that rules put in at the start of a session or beside a prompt, with the files they name."""
+    texts = []
+    for rule in index.select(*call_keys(call)):
+        if (
+            rule.get("event") == call.event
+            and rule["effect"] == "warn"
+            and evaluate(rule, call, session)[0] == YES
+        ):
+            if rule.get("message"):
+                texts.append(rule["message"])
+            for name in rule.get("inject", ()):
+                import time
+
+                day = time.time()
+                for word, at in (("{today}", day), ("{yesterday}", day - 86_400)):
+                    name = name.replace(word, time.strftime("%Y-%m-%d", time.localtime(at)))
+                path = os.path.realpath(os.path.join(call.root, name))
+                if inside(path, os.path.realpath(call.root)):
+                    text = Disk(call.root).content(path)
+                    if text:
+                        texts.append(f"{name}:\n{text[:20_000]}")
+    return "\n\n".join(dict.fromkeys(texts))
+
+
+def record(path: str, shape: str, call: dict, decision: dict) -> None:
+    """One line of the decision log. What was called is kept only where a rule objected, and then
+    shortened."""
+    import time
+
+    row = {"at": round(time.time(), 3), "harness": shape, "session": call.get("session", ""),
+           "event": call.get("event", ""), "tool": call.get("tool", ""), "decision": decision["decision"],
+           "rule": decision["rule"], "why": decision["why"], "also": decision["also"]}  # fmt: skip
+    if decision["decision"] != "allow":
+        given = call.get("input", {})
+        what = next(
+            (given[key] for key in ("command", *PATH_KEYS, "url") if isinstance(given.get(key), str)), ""
+        )
+        row["what"] = what[:200]
+    append(path, json.dumps(row) + "\n", MAX_LOG)
+
+
+def handle(shape: str, policy_path: str, text: str) -> tuple[int, str, str]:
+    """The whole of one hook call: (exit status, stdout, stderr). Never raises."""
+    on_error, event = "deny", "pre_tool"
+    try:
+        import payloads
+    except ImportError:
+        from harness_compile.runtime import payloads
+    call: dict = {}
+    try:
+        policy, index = load_policy(policy_path)
+        on_error = policy.get("on_error", "deny")
+        folder = os.path.dirname(os.path.abspath(policy_path))
+        call = payloads.neutral(shape, json.loads(text))
+        event = call["event"]
+        root = os.path.normpath(os.path.join(folder, policy.get("root", ".")))
+        state = os.path.join(folder, policy["state"]) if policy.get("state") else ""
+        taken = Call(call, root)
+        before = recalled(state, call) if state and policy.get("session") else []
+        if event == "post_tool":
+            remember(state, call, False) if state and policy.get("session") else None
+        session = Session(before, root)
+        protect = (*policy.get("protect", ()), "/" + folder + "/**")
+        decision = judge(index, taken, session, on_error, policy.get("nobody", "ask"), protect)
+        if event in ("session_start", "prompt"):
+            decision["context"] = context_of(index, taken, session)
+        if event != "post_tool" and state and policy.get("session"):
+            remember(state, call, decision["decision"] in ("deny", "require"))
+        if policy.get("log") and (decision["decision"] != "allow" or event == "pre_tool"):
+            record(os.path.join(folder, policy["log"]), shape, call, decision)
+    except Exception as error:  # a hook that fails without an answer lets the call through: answer
+        decision = fault(error, on_error)
+    return payloads.answer(shape, event, decision)
+
+
+def launch_command(folder: str, shape: str, python: str = "python3") -> list[str]:
+    """The argv with which a harness runs the guard that lies in `folder`, with its `guard.json`."""
+    code = "import sys; sys.path[0:0] = sys.argv[1:2]; import guard; guard.main()"
+    return [
+        python,
+        "-I",
+        "-S",
+        "-c",
+        code,
+        folder,
+        "--harness",
+        shape,
+        "--policy",
+        os.path.join(folder, "guard.json"),
+    ]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Reads one payload on standard input, answers as the harness wants, exits. Raises SystemExit."""
+    words = sys.argv[1:] if argv is None else argv
+    options = {name: words[k + 1] for k, name in enumerate(words[:-1]) if name.startswith("--")}
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8", "replace")
+        status, out, err = handle(
+            options.get("--harness", "claude_code"), options.get("--policy", "guard.json"), text
+        )
+    except BaseException:  # exit 2 refuses in every harness that reads exit codes
+        status, out, err = 2, "", "the guard failed, so this call is refused\n"
+    sys.stdout.write(out)
+    sys.stderr.write(err)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()
