@@ -95,7 +95,8 @@ def _lines(text: str, node: Node, gone: Mapping[int, Entry | Made]) -> Iterator[
 
 
 def _line_start(text: str, at: int) -> int:
-    return text.rfind("\n", 0, at) + 1
+    begin = text.rfind("\n", 0, at) + 1
+    return begin + text.startswith("\ufeff", begin)
 
 
 def _line_end(text: str, at: int) -> int:
@@ -111,6 +112,12 @@ def prune(text: str, fmt: Format, made: Sequence[Made]) -> tuple[str, list[Made]
     ]:  # the deepest first, of those the last made
         root = locate(text, fmt)
         node = find(root, one.place)
+        if one.of == "gap":
+            if node is None or node.items or node.style != "bracket":
+                stay += [one] if node is not None else []
+            elif "".join(text[node.start + 1 : node.end - 1].split()) == "".join(one.lead.split()):
+                text = apply_edits(text, [(node.start + 1, node.end - 1, one.lead)])
+            continue
         if node is None or root is None:
             if not one.place and one.lead and text.endswith(one.lead):
                 text = text.removesuffix(one.lead)

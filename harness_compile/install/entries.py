@@ -29,13 +29,13 @@ class Entry:
 @dataclass(frozen=True)
 class Made:
     """A list or map that did not exist and was made to hold entries. `of`: its key came with it, or only the
-    value.
+    value. `gap`: it existed and was empty, with `lead` between its brackets.
     """
 
     place: Pointer
     lead: str = ""
     tail: str = ""
-    of: Literal["member", "value"] = "member"
+    of: Literal["member", "value", "gap"] = "member"
 
 
 def locate(text: str, fmt: Format) -> Node | None:

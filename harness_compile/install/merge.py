@@ -219,7 +219,8 @@ def _entries(
         if not entry.owned:
             result.notes.append(f"{path}: {short(new[index])} stands there already, and is left to its owner")
     holders = [Made(pointer_of(one.pointer), one.lead, one.tail, one.of) for one in made if one.of != "file"]
-    holders = list({one.place: one for one in (*holders, *fresh)}.values())
+    # An older record of the same container wins: it knows how things were before the first apply.
+    holders = list({(one.place, one.of == "gap"): one for one in (*fresh, *holders)}.values())
     if gone:
         text, holders = prune(text, fmt, holders)
     result.containers = [

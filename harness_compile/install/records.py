@@ -31,13 +31,15 @@ class Installed(Record):
 
 
 class Container(Record):
-    """A list, map or whole file (`of` file) that was made to hold entries, and goes when it holds nothing."""
+    """A list, map or whole file (`of` file) that was made to hold entries, and goes when it holds nothing; or one
+    that was empty (`of` gap), and gets back what was between its brackets.
+    """
 
     path: str
     pointer: str = ""
     lead: str = ""
     tail: str = ""
-    of: Literal["member", "value", "file"] = "member"
+    of: Literal["member", "value", "gap", "file"] = "member"
 
 
 class Source(Record):

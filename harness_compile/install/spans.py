@@ -103,9 +103,7 @@ def dump_json(value: Any, indent: str | None = None) -> str:
     made = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
     # Strings hold no raw line break, so the only ones are the layout's.
     return "".join(
-        character
-        if character == "\n" or not (_awkward(character))
-        else "".join(f"\\u{unit:04x}" for unit in _utf16(character))
+        character if character == "\n" or not (_awkward(character)) else f"\\u{ord(character):04x}"
         for character in made
     )
 
@@ -114,15 +112,5 @@ def _awkward(character: str) -> bool:
     if character < "\x7f":
         return False
     return (
-        bool(CONTROL.match(character))
-        or "\ud800" <= character <= "\udfff"
-        or character in "\xa0\ufffe\uffff"
-        or (character > "\uffff" and ord(character) & 0xFFFE == 0xFFFE)
-    )
-
-
-def _utf16(character: str) -> list[int]:
-    code = ord(character)
-    return (
-        [code] if code < 0x10000 else [0xD800 + ((code - 0x10000) >> 10), 0xDC00 + ((code - 0x10000) & 0x3FF)]
+        bool(CONTROL.match(character)) or "\ud800" <= character <= "\udfff" or character in "\xa0\ufffe\uffff"
     )

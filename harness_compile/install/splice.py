@@ -55,6 +55,7 @@ def insert(text: str, fmt: Format, entries: Sequence[Entry]) -> tuple[str, list[
         groups[base].append(index)
     edits: list[tuple[int, str]] = []
     made: dict[Pointer, Made] = {}
+    gaps: list[Made] = []
     for base, indices in groups.items():
         node = find(root, base)
         tree = _grow([(entries[index].place[len(base) :], entries[index].value) for index in indices])
@@ -85,9 +86,11 @@ def insert(text: str, fmt: Format, entries: Sequence[Entry]) -> tuple[str, list[
                 placed[index] = replace(entries[index], lead=lead, tail=tail)
             else:
                 made[(*base, rest[0])] = Made((*base, rest[0]), lead, tail)
+        if node.style == "bracket" and not node.items:
+            gaps.append(Made(base, text[node.start + 1 : node.end - 1], of="gap"))
     result = apply_edits(text, [(at, at, new) for at, new in edits])
     _verify(text, result, fmt, [entry for entry in placed if entry.owned], list(made))
-    return result, placed, list(made.values())
+    return result, placed, [*made.values(), *gaps]
 
 
 def _deepest(root: Node | None, place: Pointer) -> Pointer:
