@@ -18,8 +18,8 @@
 - Pure: no clock, no disk, no environment, no order of a set; the same rules give the same bytes.
 - No text of a rule ever lands in code or in a shell command. Code files (a mod, an extension, a plugin, a
   middleware) are constant texts beside the backend (`files/…`), which find `guard.json` by walking up from
-  the session's directory (`folder(name)`), and start the guard through `launch`. Text of a rule lands in JSON
-  only (`json_bytes`) and in the README. Native patterns are built from a rule's words only where those pass
+  the session's directory (`folder(name)`), and start the guard as `launcher`'s file says. Text of a rule
+  lands in JSON only (`json_bytes`) and in the README. Native patterns are built from a rule's words only where those pass
   an allow list of characters, else there is no native rule (the guard has it anyway).
 - A native rule never refuses what the rule allows: where a pattern cannot say the same exactly, leave it out.
 - Tighten only: nothing emitted may allow, approve, trust or widen anything.
@@ -83,10 +83,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Carry:
-    """What an effect becomes at an event of this harness: the same, a stronger one, or None (lost), and why.
+    """What an effect becomes at an event of this harness: the same, another, or None (lost), and why.
 
-    Strengthening is ask -> deny, warn -> ask or deny where a refusal is harmless; nothing is ever weakened:
-    what cannot be carried is lost, and said.
+    Where it cannot be the same it becomes stronger if that is safe (ask -> deny). It becomes weaker only
+    where nothing stronger exists (a call that has run cannot be refused), and like a loss that is said.
     """
 
     effect: Effect | Literal["same"] | None = "same"
@@ -94,6 +94,29 @@ class Carry:
 
 
 SAME = Carry()
+
+# What a harness carries that calls the guard at every event and heeds every answer. Take what differs out.
+DONE = Carry("warn", "the call has run when this is known, so the agent is told instead")
+USUAL: Mapping[tuple[Event, Effect], Carry] = {
+    ("pre_tool", "deny"): SAME,
+    ("pre_tool", "ask"): SAME,
+    ("pre_tool", "require"): SAME,
+    ("pre_tool", "warn"): SAME,
+    ("pre_tool", "hide"): SAME,
+    ("post_tool", "deny"): DONE,
+    ("post_tool", "ask"): DONE,
+    ("post_tool", "require"): DONE,
+    ("post_tool", "warn"): SAME,
+    ("prompt", "deny"): SAME,
+    ("prompt", "require"): SAME,
+    ("prompt", "ask"): Carry("deny", "the user has just spoken: there is nobody else to ask"),
+    ("prompt", "warn"): SAME,
+    ("stop", "deny"): SAME,
+    ("stop", "require"): SAME,
+    ("stop", "ask"): Carry("deny", "the turn is over when a question could be asked"),
+    ("stop", "warn"): Carry(None, "the agent that stops can be kept going, but not told"),
+    ("session_start", "warn"): SAME,
+}
 
 
 @dataclass(frozen=True)
@@ -171,6 +194,16 @@ def launch(name: str, options: Options, variable: str = "HARNESS_COMPILE_ROOT") 
     missing = f"the guard of {folder(name)} is missing; run `harness-compile apply` again\n"
     code = START.format(variable=variable, folder="/" + folder(name), missing=missing, name=name)
     return [options.python, "-I", "-S", "-c", code]
+
+
+def launcher(name: str, options: Options) -> File:
+    """`launch.json` beside the guard, for hosts that start it themselves (a mod, an extension, a plugin, a
+    middleware): `argv`, to which they append FOLDER `--harness` SHAPE `--policy` FOLDER/guard.json, FOLDER
+    being the absolute path of the guard's folder. The payload goes to stdin (see `runtime/payloads.py`).
+    """
+    code = "import sys;sys.path[:0]=sys.argv[1:2];import guard;guard.main()"
+    argv = [options.python, "-I", "-S", "-c", code]
+    return File("launch.json", f"{folder(name)}/launch.json", json_bytes({"argv": argv}))
 
 
 def launch_shell(name: str, options: Options, variable: str = "HARNESS_COMPILE_ROOT") -> str:
