@@ -57,7 +57,7 @@ def apply(changes: ChangeSet, root: str | Path) -> Receipt:
             )
         if known and not changes.edits and _unchanged(known, changes):
             return known
-        contents = [_content(edit, changes) for edit in changes.edits]
+        contents = [_content(edit, changes, receipts) for edit in changes.edits]
         receipt = Receipt(
             id=_new_id(receipts, changes),
             time=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -84,7 +84,9 @@ def _unchanged(known: Receipt, changes: ChangeSet) -> bool:
     )
 
 
-def _content(edit: Edit, changes: ChangeSet) -> tuple[Change, bytes | None, bytes | None]:
+def _content(
+    edit: Edit, changes: ChangeSet, receipts: Sequence[Receipt]
+) -> tuple[Change, bytes | None, bytes | None]:
     """A file's change, checked against the file as it is now."""
     real = real_path(Path(changes.root), Path(changes.home), edit.path)
     if read(real, edit.path) != edit.before:
@@ -104,9 +106,15 @@ def _content(edit: Edit, changes: ChangeSet) -> tuple[Change, bytes | None, byte
         before=None if edit.before is None else digest(edit.before),
         after=None if edit.after is None else digest(edit.after),
         mode=mode,
-        made=missing_folders(real),
+        made=missing_folders(real) if edit.before is None else _made_folders(receipts, edit.path),
     )
     return change, edit.before, edit.after
+
+
+def _made_folders(receipts: Sequence[Receipt], path: str) -> tuple[str, ...]:
+    """The folders that were made for a file by what is in force, the outermost first."""
+    changes = [change for one in receipts if not one.undone for change in one.changes if change.path == path]
+    return tuple(sorted({folder for change in changes for folder in change.made}, key=len))
 
 
 def _valid(edit: Edit) -> None:
@@ -175,7 +183,7 @@ def rollback(root: str | Path, receipt_id: str | None = None) -> Undone:
                 before=None if data is None else digest(data),
                 after=None if after is None else digest(after),
                 mode=modes[path].mode,
-                made=missing_folders(real[path]) if data is None else modes[path].made,
+                made=missing_folders(real[path]) if data is None else _made_folders(receipts, path),
             )
             contents.append((change, data, after))
         # The settings before the guard that they call.

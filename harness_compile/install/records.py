@@ -31,8 +31,8 @@ class Installed(Record):
 
 
 class Container(Record):
-    """A list, map or whole file (`of` file) that was made to hold entries, and goes when it holds nothing; or one
-    that was empty (`of` gap), and gets back what was between its brackets.
+    """A list, map or whole file (`of` file) that was made to hold entries, and goes when it holds nothing; or
+    one that was empty (`of` gap), and gets back what was between its brackets.
     """
 
     path: str

@@ -129,6 +129,8 @@ class Store:
             real = Path(change.real)
             if _digest_of(real) != change.after:
                 _replace(real, None if change.after is None else self.blob(change.after), change)
+            elif change.after is None:
+                _drop_folders(change.made)
         for receipt in journal.receipts:
             self.write_receipt(receipt)
         self._drop()
@@ -236,7 +238,9 @@ def _drop_folders(folders: Sequence[str]) -> None:
     for folder in reversed(folders):
         try:
             os.rmdir(folder)
-        except OSError:  # not empty, or gone
+        except FileNotFoundError:  # a kill came between this one and the next
+            continue
+        except OSError:  # something else is in it
             return
 
 
