@@ -19,8 +19,8 @@
 - No text of a rule ever lands in code or in a shell command. Code files (a mod, an extension, a plugin, a
   middleware) are constant texts beside the backend (`files/…`), which find `guard.json` by walking up from
   the session's directory (`folder(name)`), and start the guard as `launcher`'s file says. Text of a rule
-  lands in JSON only (`json_bytes`) and in the README. Native patterns are built from a rule's words only where those pass
-  an allow list of characters, else there is no native rule (the guard has it anyway).
+  lands in JSON only (`json_bytes`) and in the README. Native patterns are built from words of a rule only
+  where those pass an allow list of characters, else there is no native rule (the guard has it anyway).
 - A native rule never refuses what the rule allows: where a pattern cannot say the same exactly, leave it out.
 - Tighten only: nothing emitted may allow, approve, trust or widen anything.
 - Fail closed where the harness lets a hook fail: a guard that is missing, crashes or is late refuses.
