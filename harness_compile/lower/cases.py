@@ -112,7 +112,10 @@ def _fires(test: Predicate, event: str) -> Iterator[Try]:
     elif isinstance(test, Prompt):
         said = examples.matching(test.pattern) or ""
         for text in (said, f"Please look into this: {said}, thank you"):
-            yield Try({"tool": "UserPrompt", "input": {}, "event": "prompt", "prompt": text}, because="the user asks for it")
+            yield Try(
+                {"tool": "UserPrompt", "input": {}, "event": "prompt", "prompt": text},
+                because="the user asks for it",
+            )
     elif event == "stop":
         yield from _stop_fires(test)
     elif isinstance(test, AllOf):
@@ -144,6 +147,15 @@ def _leaf_fires(test: Predicate) -> Iterator[Try]:
             yield from _path_fires(test, place)
     elif isinstance(test, Content):
         text = examples.matching(test.pattern)
+        if text and test.side == "removed":
+            for place, new in (("elsewhere/app.py", ""), ("settings.ini", "other = 1")):
+                change = {
+                    "file_path": examples.path(test.globs[0]) if test.globs != ("**",) else place,
+                    "old_string": text,
+                    "new_string": new,
+                }
+                yield Try({"tool": "Edit", "input": change}, because="an edit takes it out")
+            return
         for glob in [glob for glob in test.globs if not glob.startswith("!")][:2]:
             if text:
                 yield Try(edit(examples.path(glob), f"{text}\n"), because="it is written")
@@ -223,7 +235,10 @@ def _quiet(test: Predicate, event: str) -> Iterator[Try]:
         yield Try({"tool": "Read", "input": {"file_path": "notes.txt"}}, because="the session is under way")
     elif isinstance(test, Prompt):
         for text in ("Rename this function", "What does this file do?"):
-            yield Try({"tool": "UserPrompt", "input": {}, "event": "prompt", "prompt": text}, because="the user asks for something else")
+            yield Try(
+                {"tool": "UserPrompt", "input": {}, "event": "prompt", "prompt": text},
+                because="the user asks for something else",
+            )
     elif event == "stop":
         yield from _stop_quiet(test)
     elif isinstance(test, AllOf):
@@ -255,14 +270,17 @@ def _leaf_quiet(test: Predicate, all_of: tuple[Predicate, ...]) -> Iterator[Try]
                 bash(f"{examples.line(test)} {test.no_flags[0]}", **more),
                 because="with the flag that makes it right",
             )
-        yield Try(
-            bash("ls -la", **more) if "ls" not in test.program else bash("pwd"), because="another program"
-        )
+        for line in ("ls -la", "pwd"):
+            if line.split()[0] not in test.program:
+                yield Try(bash(line, **more), because="another program")
     elif isinstance(test, Path):
         inside, outside = examples.places(test)
         if "read" not in test.access:
             yield Try({"tool": "Read", "input": {"file_path": inside[0]}}, because="it is only read")
             yield Try(bash(f"cat {shlex.quote(inside[0])}"), because="it is only read")
+        elif test.globs != ("**",):
+            yield Try({"tool": "Read", "input": {"file_path": "unrelated/notes.xyz"}}, because="another file")
+            yield Try(bash("cat unrelated/notes.xyz"), because="another file")
         if test.outside:
             yield Try(edit("src/app.py"), because="inside the project")
         elif len(all_of) == 1:
@@ -280,6 +298,13 @@ def _leaf_quiet(test: Predicate, all_of: tuple[Predicate, ...]) -> Iterator[Try]
     elif isinstance(test, Content):
         glob = next(glob for glob in test.globs if not glob.startswith("!"))
         text = examples.matching(test.pattern) or ""
+        if test.side == "removed":
+            change = {"file_path": examples.path(glob), "old_string": "other words", "new_string": text}
+            yield Try({"tool": "Edit", "input": change}, because="an edit puts it in")
+            yield Try(
+                {"tool": "Read", "input": {"file_path": examples.path(glob)}}, because="it is only read"
+            )
+            return
         yield Try(edit(examples.path(glob), "total = 1\n"), because="other words")
         yield Try(edit("docs/notes.xyz", f"{text}\n"), because="in a file of another kind")
     elif isinstance(test, Message):

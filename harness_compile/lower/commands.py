@@ -15,11 +15,11 @@ from harness_compile.lower.programs.commands import (
     BUILT_IN,
     DEPTH,
     FLAGS,
-    INTERPRETERS,
     MANAGES,
     RUNNER_VALUES,
     RUNNERS,
     SCRIPTED,
+    SHELLS,
     SYNONYMS,
     TAKES_VALUE,
     WORDS,
@@ -90,7 +90,7 @@ def read_line(line: str, *, code: bool = True) -> Reading | None:
                 rest = rest[2 if rest[0] in RUNNER_VALUES else 1 :]
             words = rest
             break
-    if words and words[0] in INTERPRETERS and len(words) > 1 and re.search(r"/|\.\w+$", words[1]):
+    if words and words[0] in SHELLS and len(words) > 1 and re.search(r"/|\.\w+$", words[1]):
         if not words[1].startswith("-") and is_script(words[1] if "/" in words[1] else f"./{words[1]}"):
             words = [words[1] if "/" in words[1] else f"./{words[1]}", *words[2:]]
     if not words or not (known(words[0]) or (runner and re.fullmatch(r"[\w@/.:-]+", words[0]))):

@@ -100,6 +100,12 @@ def _token(code: str, globs: tuple[str, ...], exempt: tuple[str, ...]) -> Conten
         if code in tokens:
             pattern = pattern or rf"\b{re.escape(code)}" + (r"\s*[(\[{]" if code.endswith("!") else r"\s*\(")
             return Content(pattern=pattern, globs=(*(globs or files), *exempt), code_only=code_only)
+    dotted = re.fullmatch(r"@?[A-Za-z_]\w*(?:(?:\.|::)[A-Za-z_]\w*)+(?:\(\))?", code)
+    if not globs and dotted and not re.search(r"\.[a-z]{1,4}$", code):
+        globs = (
+            "**",
+            *(glob for glob in CODE if glob.startswith("!")),
+        )  # nobody writes `module.name` by chance
     if (
         globs
         and re.fullmatch(r"[A-Za-z_][\w.:]{3,}(?:\(\))?", code)

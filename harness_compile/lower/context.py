@@ -74,7 +74,9 @@ def session_context(clause: Clause, heading: str = "") -> list[Draft] | None:
     ]
 
 
-SKILL = re.compile(r"^(?:if|when|whenever|for)(?: (?:you are|asked|to|do|doing|a|an|the|any|working|on|need|you|perform|performing|with))* (?P<task>[a-z][a-z -]{5,50}?)(?: work| tasks?)?,? (?:always |please )?(?:use|invoke|load|follow) (?:the )?§(?P<n>\d+) skill\b.*$")
+SKILL = re.compile(
+    r"^(?:if|when|whenever|for)(?: (?:you are|asked|to|do|doing|a|an|the|any|working|on|need|you|perform|performing|with))* (?P<task>[a-z][a-z -]{5,50}?)(?: work| tasks?)?,? (?:always |please )?(?:use|invoke|load|follow) (?:the )?§(?P<n>\d+) skill\b.*$"
+)
 
 
 def skill(clause: Clause) -> list[Draft] | None:
@@ -82,8 +84,21 @@ def skill(clause: Clause) -> list[Draft] | None:
     match = SKILL.match(clause.text)
     if not match:
         return None
-    words = [word[: max(4, len(word) - 3)] if len(word) > 6 else word for word in match["task"].split() if len(word) > 2]
+    words = [
+        word[: max(4, len(word) - 3)] if len(word) > 6 else word
+        for word in match["task"].split()
+        if len(word) > 2
+    ]
     if not words or len(words) > 4:
         return None
-    test = Prompt(pattern=r"[\s\S]{0,40}".join(rf"\b{re.escape(word)}" for word in words), ignore_case=True)
-    return [Draft(kind="toolset", when=test, effect="warn", event="prompt", raw=clause.raw, instead=f"the skill {clause.codes[int(match['n'])]}")]
+    test = Prompt(pattern=r"[\s\S]{1,40}".join(rf"\b{re.escape(word)}" for word in words), ignore_case=True)
+    return [
+        Draft(
+            kind="toolset",
+            when=test,
+            effect="warn",
+            event="prompt",
+            raw=clause.raw,
+            instead=f"the skill {clause.codes[int(match['n'])]}",
+        )
+    ]

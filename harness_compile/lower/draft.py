@@ -19,6 +19,7 @@ class Draft:
     instead: str = ""
     inject: tuple[str, ...] = ()
     raw: str = ""
+    rest: str = ""  # what of the clause could not be read and is in no draft
     line: int | None = None  # the line of a code block it came from, counted in the unit's text
 
 

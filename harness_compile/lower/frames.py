@@ -13,17 +13,17 @@ from harness_compile.lower.gates import find_gates
 from harness_compile.lower.normalise import flatten
 
 NEVER = re.compile(
-    r"^(?:(?:you|agents?|claude|what|things|actions|commands|hard|absolute|security)\s)*(?:must |should )?(?:never(?: (?:do|ever|do the following|do this|do these|allowed))*|"
+    r"^(?:(?:you|agents?|claude|what|things|actions|commands|hard|absolute|security)\s)*(?:files|commands|paths|actions|things|you|directories)?(?: you)?(?: must | should )?(?:never(?: (?:do|ever|do the following|do this|do these|allowed))*|"
     r"do not(?: do(?: (?:this|these|any of (?:this|these|the following)|the following))?)?|do nots|don'?ts|forbidden(?: \w+){0,2}|prohibited(?: \w+){0,2}|not allowed|"
     r"must not(?: do)?|not to do|to avoid|avoid(?: these| the following)?|off[- ]limits|no-?gos?|never rules|disallowed|banned)"
     r"(?: (?:for (?:agents|ai|you)|do|actions|commands|operations|things|rules))*$"
 )
 VERB = re.compile(
-    r"^(?:(?:you|agents?|claude)\s)*(?:do not|never|must not|should not|avoid)(?: ever)? (?P<verb>edit|modify|touch|change|run|use|execute|read|commit|delete|write to|write|open|editing|running|using)"
+    r"^(?:(?:you|agents?|claude|files?|commands?|paths?|directories|folders)\s)*(?:do not|never|must not|should not|avoid)(?: ever)? (?P<verb>edit|modify|touch|change|run|use|execute|read|commit|delete|write to|write|open|editing|running|using)"
     r"(?: (?:these|the following|this|any of|directly|manually|by hand|files?|commands?|paths?|director(?:y|ies)|folders?|ever|to|or (?:modify|edit|delete|touch|change)|listed|below|tools?))*$"
 )
 READONLY = re.compile(
-    r"^(?:[\w -]{0,30} )?(?:read[- ]only|do not (?:edit|touch|modify)|off[- ]limits)(?: (?:files?|paths?|director(?:y|ies)|areas?|folders?|zones?))*(?: \(.*\))?$|^(?:auto-?)?generated (?:files?|code)[ (:—]+do not (?:edit|touch|modify)\W*.*$"
+    r"^(?:[\w -]{0,30} )?\(?(?:read[- ]only|do not (?:edit|touch|modify)|off[- ]limits)(?: (?:files?|paths?|director(?:y|ies)|areas?|folders?|zones?))*\)?(?: \(.*\))?$|^(?:auto-?)?generated (?:files?|code)[ (:—]+do not (?:edit|touch|modify)\W*.*$"
 )
 ASK = re.compile(
     r"^(?:(?:always|you must|must|stop and|actions|things|changes|operations|commands)\s)*(?:ask(?: (?:the user|me|for (?:permission|approval|confirmation)|a human))*(?: (?:first|before(?: (?:you|doing|these|any|the following|proceeding|doing any of the following|do|running))*))|"
@@ -66,6 +66,7 @@ def frame_of(heading: tuple[str, ...]) -> Frame:
     above = []
     for title in heading:
         text = flatten(title).text.strip(" :.!—")
+        text = re.sub(r"\b(\w+) \1\b", r"\1", text)
         text = re.sub(r"^\d+(?:\.\d+)*[.)]?\s", "", text)
         above.append(text)
         core = re.sub(r"\s*\((?:required|mandatory|critical|important|non-negotiable)\)$", "", text)

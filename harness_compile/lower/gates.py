@@ -48,7 +48,7 @@ DO = (
     r"verify(?: that| with)?|at (?:a )?minimum|required|locally|check that|confirm(?: that)?)[,:]?\s)*"
 )
 RUN = re.compile(
-    rf"^{DO}(?:(?:re-?)?run|execute|use|invoke|do|call|pass|runs|format(?: \w+)* (?:with|using)|lint(?: \w+)* (?:with|using)|"
+    rf"^(?:(?:all |the |your |any |every )*(?:code|changes?|commits?|prs?|pull request|work) (?=must pass|should pass|needs? to pass))?{DO}(?:(?:re-?)?run|execute|use|invoke|do|call|pass|format(?: \w+)* (?:with|using)|lint(?: \w+)* (?:with|using)|"
     rf"type-?check(?: \w+)* (?:with|using)|validate(?: \w+)* with|verify(?: \w+)* with|test(?: \w+)* with|build(?: \w+)* with)"
     r"(?: (?:at least|both|the following|these|the|tests?|all|backend|frontend|unit|checks?|full|locally|with|via|using|and|linter|linting|formatter|formatting|"
     r"type[- ]?check\w*|suite|it|them|verification|validation|quality|commands?|through|in order|lint|static|analysis|a|clean|build|by running|script|appropriate))*:? (?P<list>§\d+.*)$"
@@ -56,7 +56,7 @@ RUN = re.compile(
 PASS = re.compile(
     rf"^{DO}(?P<list>§\d+.*?) (?:must|should|has to|have to|needs to|need to|to)?\s?(?:all )?(?:be (?:run|green|clean|executed)|pass(?:es)?|succeed(?:s)?|exits? (?:0|cleanly|with 0)|is green|run)\b.*$"
 )
-LISTED = re.compile(rf"^(?:[\w /&+-]{{0,40}}?(?::| —|\()? ?)?(?P<list>§\d+.*)$")
+LISTED = re.compile(r"^(?:[\w /&+-]{1,40}?(?::| —| \()\s?)?(?P<list>§\d+.*)$")
 LATER = re.compile(r"(?:\bif (?:necessary|needed|applicable|available|desired|relevant)\b|\boptional(?:ly)?\b|\bwhen (?:needed|relevant|appropriate)\b|"
                    r"\bonly if\b|\bunless\b|\bwhile\b|\bconsider\b|\bmay\b|\bcan\b|\bdo not\b|\bnever\b)")  # fmt: skip
 CHECKS = re.compile(
@@ -167,7 +167,8 @@ def _commands(clause: Clause, text: str) -> list[list[Command]]:
 
 
 def _words(command: Command) -> str:
-    return " ".join((*command.program, *(word for sub in command.sub for word in sub)))
+    words = (word for group in (*command.sub, *command.args) for word in group)
+    return " ".join((*command.program, *words))
 
 
 def _language(command: Command) -> tuple[str, ...] | None:
@@ -295,6 +296,11 @@ def read_first(clause: Clause) -> list[Draft] | None:
     return None
 
 
+NO_CHECKS = frozenset(
+    "git gh glab echo ls cat cp mv rm mkdir curl wget touch open code docker kubectl export source npx".split()
+)
+
+
 def require_line(
     line: str, comment: str, gates: tuple[tuple[str, str], ...], clause: Clause, number: int
 ) -> list[Draft] | None:
@@ -302,7 +308,7 @@ def require_line(
     if re.search(r"\boptional\b|\bif needed\b|\bauto-?fix\b", comment):
         return None
     found = read_script(line)
-    if not found:
+    if not found or any(command.program[0] in NO_CHECKS for command in found):
         return None
     drafts = _drafts(clause, list(gates), [[command] for command in found], "")
     return [Draft(**{**vars(draft), "line": number}) for draft in drafts or []]
@@ -313,7 +319,9 @@ def command_of(line: str) -> Command | None:
     return use_of(reading, required=True) if reading else None
 
 
-SEARCHED = re.compile(rf"^{DO}(?:check|search|look)(?: first)?(?: for| through)?(?: (?:any|existing|open|overlapping|duplicate|similar|related|other|already|the))+ (?:issues?|prs?|pull request)s?\b.*$")
+SEARCHED = re.compile(
+    rf"^{DO}(?:check|search|look)(?: first)?(?: for| through)?(?: (?:any|existing|open|overlapping|duplicate|similar|related|other|already|the))+ (?:issues?|prs?|pull request)s?\b.*$"
+)
 LISTS = ("gh pr list", "gh search prs", "gh issue list", "gh search issues", "gh pr view", "gh issue view")
 BY_NAME: dict[str, dict[str, tuple[str, ...]]] = {
     "format": {"ruff": ("ruff format",), "black": ("black",), "prettier": ("prettier",), "gofmt": ("gofmt", "go fmt", "goimports", "gofumpt"),
@@ -327,7 +335,7 @@ BY_NAME: dict[str, dict[str, tuple[str, ...]]] = {
 NAMES = "|".join(sorted({name for names in BY_NAME.values() for name in names}, key=len, reverse=True))
 NAMED = re.compile(
     rf"^{DO}(?:(?P<verb>format|lint|type-?check)(?: (?:all|any|of|the|your|every|changed|modified|files?|code|you|changed|touched|python|go|rust|new|edited|have))* (?:with|using|via|by running)"
-    r"|(?:all |the |your |new |python |go |rust )*(?:code|files?|changes?|sources?) (?:must be|should be|is|are|must pass|must) (?P<verb2>format|lint|type-?check)(?:t?ed)? (?:with|using|by)"
+    r"|(?:all |the |your |new |python |go |rust )*(?:code|files?|changes?|sources?) (?:must be|should be|must pass|must) (?P<verb2>format|lint|type-?check)(?:t?ed)? (?:with|using|by)"
     r"|(?:use|apply|follow) (?:the )?(?:standard )?(?P<verb3>format|lint)(?:ting|ter|ing)?(?: \(|: | with | using )"
     rf"|use (?=(?:§\d+|{NAMES}) (?:for|to) (?P<verb4>format|lint|type)))\s?(?:the )?(?:§(?P<n>\d+)|(?P<name>{NAMES})\b)(?P<rest>.*)$"
 )
@@ -338,7 +346,11 @@ def _by_name(clause: Clause, named: list[tuple[str, str]], rest: str, *, strong:
     match = NAMED.match(rest)
     if not match or LATER.search(rest):
         return None
-    verb = next(match[key] for key in ("verb", "verb2", "verb3", "verb4") if match[key]).split("-")[0].replace("typecheck", "type")
+    verb = (
+        next(match[key] for key in ("verb", "verb2", "verb3", "verb4") if match[key])
+        .split("-")[0]
+        .replace("typecheck", "type")
+    )
     name = clause.codes[int(match["n"])] if match["n"] else match["name"]
     lines = BY_NAME[verb].get(name)
     if not lines:

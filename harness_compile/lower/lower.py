@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from distill.records import MemoryUnit, Span, digest
-from harness_compile.lower import content, context, gates, messages, phrases, prefer
+from harness_compile.lower import asks, content, context, gates, messages, phrases, prefer
 from harness_compile.lower.cases import cases_for
 from harness_compile.lower.draft import Draft
 from harness_compile.lower.frames import Frame, frame_of
@@ -88,6 +88,7 @@ def account_of(unit: MemoryUnit, raw: str | None = None, before: MemoryUnit | No
     found = _drafts_of(unit, _last_clause(unit, before))
     rules: list[Rule] = []
     kinds: list[str] = []
+    found.left += [f"no exact rule for “{draft.rest}”" for draft in found.drafts if draft.rest]
     for index, draft in enumerate(dict.fromkeys(found.drafts)):
         rule, fault = _rule(unit, draft, index, raw)
         if rule is None:
@@ -197,13 +198,13 @@ def _template(unit: MemoryUnit, parts: list[Clause], frame: Frame) -> list[Draft
 def read_clause(clause: Clause, frame: Frame, previous: Clause | None = None) -> tuple[list[Draft], str]:
     """Drafts of one clause in its frame, and where there are none, why not (nothing for what is no norm)."""
     text = clause.text
-    if phrases.asks_for_allow(clause) or (frame.allow and not MODAL.match(text)):
+    if asks.asks_for_allow(clause) or (frame.allow and not MODAL.match(text)):
         return [], f"it asks for a permission, and memory can only tighten: “{_short(clause.raw)}”"
     for variant in _variants(clause, frame):
         drafts = _read(variant, frame, previous)
         if drafts:
             return drafts, ""
-    if NORM.search(text) or frame.never or frame.ask or frame.verb:
+    if NORM.search(text) or text.startswith("no ") or frame.never or frame.ask or frame.verb:
         return [], f"no exact rule for “{_short(clause.raw)}”"
     return [], ""
 
@@ -240,8 +241,8 @@ def _read(clause: Clause, frame: Frame, previous: Clause | None) -> list[Draft] 
         return phrases.forbid(clause, previous)
     return (
         messages.message(clause, frame.above)
-        or phrases.only(clause, previous)
-        or phrases.ask(clause, previous)
+        or asks.only(clause, previous)
+        or asks.ask(clause, previous)
         or gates.require(clause, frame.gates, strong=frame.always)
         or prefer.prefer(clause, frame.topic)
         or phrases.forbid(clause, previous)

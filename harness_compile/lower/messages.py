@@ -18,9 +18,9 @@ CONVENTIONAL = rf"^(?:{TYPES})(?:\([^()\n]+\))?!?: \S"
 KEPT = r"|^(?:Merge|Revert|fixup!|squash!|amend!)"  # what git itself writes
 ATTRIBUTION = (
     r"Co-Authored-By:[^\n]*(?:Claude|Anthropic|OpenAI|Codex|Copilot|Cursor|GPT|Gemini|AI\b|noreply@anthropic)|"
-    r"Generated (?:with|by) [^\n]*(?:Claude|Codex|Copilot|Cursor|GPT|Gemini|AI\b)|\U0001f916"
+    r"Generated (?:with|by) [^\n]*(?:Claude|Codex|Copilot|Cursor|GPT|Gemini|AI\b)|🤖"
 )
-EMOJI = r"[\u2600-\u27bf\ud83c-\ud83e]|:[a-z_]+:"
+EMOJI = r"[\u2600-\u27bf\ud83c-\ud83e]|[^\x00-\uffff]|(?:^|\s):[a-z_]{2,}:"  # halves of pairs: JavaScript
 
 
 def _of(text: str) -> tuple[Text, ...]:
@@ -84,7 +84,7 @@ def _base(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | N
     match = re.match(
         r"^(?:all |always |every |any |your )*(?:(?:open |create |submit |target |raise |make |base |send )*(?:all |your )*(?:prs?|pull request)s?(?: (?:must|should|always|need to))*(?: be)?"
         r"(?: (?:opened|target|targets|targeting|targeted|against|go to|are opened|made|submitted|created|based|raised|sent))+(?: (?:against|to|at|on|into))?"
-        rf"|submit against|target|base (?:branch )?(?:for prs? )?is|open prs? (?:against|to))(?: (?:the|branch))* (?P<b>§\d+|main|master|develop|dev)(?: branch)?(?P<rest>.*)$",
+        r"|submit against|target|base (?:branch )?(?:for prs? )?is|open prs? (?:against|to))(?: (?:the|branch))* (?P<b>§\d+|main|master|develop|dev)(?: branch)?(?P<rest>.*)$",
         text,
     )
     if not match or re.search(r"\bor\b|\bunless\b|\bexcept\b", match["rest"]):
@@ -183,7 +183,7 @@ def _subject(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] 
         text,
     )
     kinds: tuple[Text, ...] = tuple(kind for kind in about if kind in ("commit", "pr"))
-    if match and kinds and not re.search(r"\bbody\b.*\d|ideally|prefer|aim for|try to", text):
+    if match and kinds and not re.search(r"\bbody\b.*\d|ideally|prefer|\baim\b|try to", text):
         limit = int(match["n"]) - (1 if re.search(r"less than|<(?!=)|under|below", match[0]) else 0)
         return _draft(clause, Message(of=kinds, part="subject", pattern=rf"^.{{0,{limit}}}$", present=False))
     if re.search(
@@ -230,7 +230,7 @@ def _words(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | 
             len(word) < 3
             or len(word) > 60
             or objects.path_globs(word) is not None
-            or re.search(r"<|\[|\.\.\.|#\d|x{3}|123", word, re.I)
+            or re.search(r"<|\.\.\.|#\d|x{3}|123", word, re.I)
         ):
             return None
         where = (match["where"] or match["part"] or "") + text

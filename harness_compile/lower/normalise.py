@@ -22,6 +22,8 @@ PIECES = re.compile(
     r"|!?\[(?P<label>[^\[\]\n]*)\]\((?P<target>[^()\s]*)\)"
     r"|(?P<url>\bhttps?://[^\s)>\"']+)"
     r"|\"(?P<said>[^\"\n]{2,120})\"|“(?P<said2>[^”\n]{2,120})”"
+    r"|(?P<tool>\b(?:WebSearch|WebFetch|TodoWrite|NotebookEdit|MultiEdit)\b)"
+    r"|(?P<flag>(?<![\w-])--[a-z][\w-]{2,}\b)"
     r"|(?P<path>(?<![\w/@.])@?(?:~/|\.{1,2}/|/)?(?:[\w.*{}@-]+/)+(?:[\w.*{}-]+)?|(?<![\w/.@-])@?(?:[\w*-]+\.)+"
     r"(?:md|mdx|rst|txt|json|jsonc|ya?ml|toml|lock|py|pyi|tsx?|jsx?|mjs|cjs|vue|svelte|go|rs|java|kt|rb|php|cs|c|h|cpp|"
     r"hpp|swift|sh|bash|sql|proto|graphql|tf|css|scss|html|xml|ini|cfg|conf|pem|key|env|gradle|lockb)\b(?![/\w])"
@@ -46,6 +48,7 @@ FLAT = (
     (re.compile(r"[❌🚫⛔✗✘🛑]\ufe0f?"), " never "),
     (re.compile(r"[✅✔✓☑]\ufe0f?"), " "),
     (re.compile(r"[⚠🔴🟢🟡🔒📌❗‼👉💡🚨]\ufe0f?"), " "),
+    (re.compile(r"\s\((not|never|instead of|rather than) ([^()]*)\)", re.I), r", \1 \2"),
     (re.compile(r"[→⇒]|->|=>"), " → "),
     (re.compile(r"\s[—–]\s|—|\s--?\s"), " — "),
     (re.compile(r"\*{1,3}|(?<![\w§])_{1,3}(?=\S)|(?<=\S)_{1,3}(?![\w§])|~~"), ""),
@@ -134,7 +137,7 @@ def _link(label: str, target: str, put) -> str:
 def _pathlike(word: str) -> bool:
     """Whether a bare word of prose is a path: `and/or` and `read/write` are none."""
     word = word.lstrip("@").rstrip(".,;:")
-    if re.search(r"\.[A-Za-z]\w{0,7}$|\*", word) or word.startswith((".", "~", "/")) and len(word) > 2:
+    if re.search(r"\.[A-Za-z]\w{0,7}$|\*", word) or (word.startswith((".", "~", "/")) and len(word) > 2):
         return not re.fullmatch(
             r"[ei]\.[ge]|\d+(?:\.\d+)+|node\.js|next\.js|vue\.js|three\.js|nuxt\.js", word.lower()
         )
@@ -152,7 +155,8 @@ def is_code(text: str) -> bool:
 CUT = re.compile(
     r";\s+|\s—\s(?=(?:do not|never|always|use|run|must|only|ask|avoid|prefer|no)\b)"
     r"|[,:]?\s(?:and|but|or)\s(?=(?:never|always|do not|must not|avoid|prefer|should not|you must)\b)"
-    r"|,\s(?=(?:never|do not|always|must not)\b)|\sand\s(?=(?:run|use)\s§)"
+    r"|,\s(?=(?:never|do not|always|must not)\b)(?!never (?:bare |raw |the |plain )?(?:§\d+|[a-z0-9]+)\.?$)|\sand\s(?=(?:run|use)\s§)"
+    r"|,?\sand\s(?=§\d+ (?:instead of|over|rather than|not) )"
 )
 
 

@@ -20,10 +20,10 @@ OVER = r"(?:,? (?:and |but )?(?:not|never|instead of|rather than|over|in place o
 FORMS = (
     re.compile(rf"^{WHO}(?:use|run|prefer|favou?r|using|install with|go with|choose|call)(?: using)? (?P<good>.+?){OVER} (?P<bad>.+)$"),
     re.compile(rf"^{WHO}prefer (?:using )?(?P<good>.+?) to (?P<bad>.+)$"),
-    re.compile(rf"^instead of (?:using |running )?(?P<bad>.+?),? (?:always )?(?:use|run|prefer) (?P<good>.+)$"),
+    re.compile(r"^instead of (?:using |running )?(?P<bad>.+?),? (?:always )?(?:use|run|prefer) (?P<good>.+)$"),
     re.compile(rf"^{WHO}replace (?P<bad>.+?) with (?P<good>.+)$"),
     re.compile(r"^(?:do not|never|avoid) (?:use|using|run|running) (?P<bad>.+?)(?:,|;|:| —|\.)? (?:please )?(?:use|run|prefer) (?P<good>.+?)(?: instead)?$"),
-    re.compile(rf"^(?P<good>(?:the )?(?:§\d+|[a-z][\w -]{{1,20}}?)){OVER} (?P<bad>.+)$"),
+    re.compile(rf"^(?!(?:do|does|must|should|shall|can|may|never|is|are|will|if|when) )(?P<good>(?:the )?(?:§\d+|[a-z][\w -]{{1,20}}?)){OVER} (?P<bad>.+)$"),
     re.compile(r"^(?P<bad>§\d+) → (?:use )?(?P<good>§\d+)$"),
 )  # fmt: skip
 MANAGER = (
@@ -32,6 +32,7 @@ MANAGER = (
     re.compile(r"^(?:this (?:project|repo(?:sitory)?|monorepo|codebase) |we |project |always |only |must |it )*(?:uses?|using|only)(?: only)? (?P<good>§\d+|[a-z]+)"
                r"(?: [\d.x+]+)?(?: (?:exclusively|only|always|workspaces?))?(?: (?:as|for) (?:the |its |all |our |a )*(?:package manage\w+|dependency management|dependenc\w+|"
                r"python (?:package|dependency|environment)\w* ?(?:management)?|package installs?|packages?|everything|all commands|package management and \w+))(?P<rest>.*)$"),
+    re.compile(r"^(?:this (?:project|repo(?:sitory)?|monorepo|codebase) |we )(?:uses?|is managed with) (?P<good>§\d+|[a-z]+)(?: (?:exclusively|only|workspaces?))?(?P<rest>)$"),
     re.compile(r"^(?:always |must |only )+use (?P<good>§\d+|[a-z]+)(?P<rest>)$"),
     re.compile(r"^(?P<good>§\d+|[a-z]+) only(?P<rest>)$|^only (?P<good2>§\d+|[a-z]+)$"),
     re.compile(r"^toolchain is (?P<good>§\d+|[a-z]+)(?: [\d.x+]+)? \(package manager\b(?P<rest>.*)$"),
@@ -82,17 +83,22 @@ def _over(clause: Clause, good: str, bad: str) -> list[Draft] | None:
     if tail.doubt or tail.ask:
         return None
     tests: list[Predicate] = []
+    marks = re.findall(r"§\d+", good)
+    if len(marks) == 1 and not re.match(r"(?:the )?§", good):
+        good = marks[0]  # "tests with `make test`"
     wanted = objects.items(good)
     better = _reading(clause, wanted[-1] if len(wanted) == 1 else good)
     instead = re.sub(r"§(\d+)", lambda m: clause.codes[int(m[1])], good).strip()
     for item in objects.items(
         re.sub(
-            r"\s(?:for|when) (?:python|node|js|javascript|dependenc\w+|packages?|scripts?)$", "", tail.core
+            r"^(?:calling|running|using|invoking) |\s(?:for|when|directly)(?:$| (?:python|node|js|javascript|dependenc\w+|packages?|scripts?)$)", "", tail.core
         )
     ):
         test = objects.command_item(clause, item)
         if not isinstance(test, Command):
             return None
+        if test.program[0] in ("cat", "head", "tail") and not test.args:
+            test = test.model_copy(update={"min_args": 1})  # without a file they only pass text on
         reading = _reading(clause, item)
         if (
             reading

@@ -16,8 +16,11 @@ ASKED = (
     r"check(?:ing)? (?:in )?(?:with|first)|clear(?:ing)? it|user (?:wants|says|tells)|human review|want(?:s)? (?:it|you))"
 )
 ASK = re.compile(
-    rf",?\s*(?:\(|— |-)?\s*(?:unless|without|until|except (?:when|if|with|by)|if not|other than when|"
-    rf"(?:only )?(?:when|if|after|with|upon))\b(?P<rest>[^.;]*?\b{ASKED}\b.*)$"
+    rf",?\s*(?:\(|— |-)?\s*\b(?:unless|without|until|except (?:when|if|with|by)|if not|other than when)\b"
+    rf"(?P<rest>[^.;]*?\b{ASKED}\b.*)$"
+)
+WEAK_ASK = re.compile(
+    rf",?\s*\b(?:only )?(?:when|if|after|with|upon)\b(?P<rest>[^.;,§]{{0,40}}?\b{ASKED}\b.*)$"
 )
 ONLY_ASK = re.compile(rf"^\s*(?:when|if|after|with|upon|on|once|by|following)\b[^.;]*?\b{ASKED}\b.*$")
 DOUBT = re.compile(
@@ -40,6 +43,9 @@ HARMLESS = re.compile(
     r"for (?:normal|regular|routine|everyday|ordinary|day-to-day|any|general) [\w§ /-]+|"
     r"during (?:normal |regular |routine |local )?(?:development|feature work|work|sessions?|tasks?)|"
     r"(?:when|while) (?:working|developing|iterating|coding|making changes)[\w ]{0,30}|"
+    r"(?:when|on|while|during) (?:committing|commits?|pushing|pushes)|"
+    r"to (?:read|view|edit|write|search|display|create|modify|find|print|list)(?: (?:files?|contents?|code|text|in|through|the|"
+    r"file contents|for))*|"
     r"from (?:the )?(?:command line|terminal|shell)|in (?:the )?(?:terminal|shell|commands?|your commands?)|"
     r"to (?:run|do|perform|install|manage|add) (?:anything|dependencies|packages|things|commands?|scripts?|tests?)|"
     r"for (?:dependency|package) management|for (?:anything|everything|installing|installs?|dependencies|packages|"
@@ -62,7 +68,7 @@ class Tail:
 def cut(text: str) -> Tail:
     """A verb phrase without its reasons and qualifiers; what they said."""
     ask, doubt, examples = False, "", ""
-    found = ASK.search(text)
+    found = ASK.search(text) or WEAK_ASK.search(text)
     if found:
         ask, text = True, text[: found.start()]
     else:

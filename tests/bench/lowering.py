@@ -101,7 +101,9 @@ def compile_file(folder: Path, name: str, rows: list[Row]) -> tuple[int, list[st
     return emitted, stray
 
 
-CALL = re.compile(r"^(?:\[(?P<state>[^\]]*)\]\s*)?(?P<tool>[A-Za-z_]\w*)(?:\((?P<arg>.*)\))?(?:\{(?P<what>.*)\})?$", re.S)
+CALL = re.compile(
+    r"^(?:\[(?P<state>[^\]]*)\]\s*)?(?P<tool>[A-Za-z_]\w*)(?:\((?P<arg>.*)\))?(?:\{(?P<what>.*)\})?$", re.S
+)
 NAMED = re.compile(r"(\w+)=('[^']*'|\"[^\"]*\"|[^,]*)(?:, |$)")
 
 
@@ -121,7 +123,9 @@ def call_of(text: str) -> dict[str, Any]:
         call["event"] = "stop"
     elif tool in ("Read", "Write", "Edit", "MultiEdit", "NotebookEdit"):
         place, *more = arg.split(", ")
-        call["input"] = {"file_path": place} | {name: value for part in more for name, _, value in [part.partition("=")]}
+        call["input"] = {"file_path": place} | {
+            name: value for part in more for name, _, value in [part.partition("=")]
+        }
         call["exists"] = [] if tool == "Write" else [place]
         text = (what or "").strip()
         removed = text.startswith("-")
@@ -129,7 +133,10 @@ def call_of(text: str) -> dict[str, Any]:
             call["input"]["content"] = text or "x\n"
         elif tool == "Edit":
             body = text.lstrip("+- ") or "new words"
-            call["input"] |= {"old_string": body if removed else "old words", "new_string": "" if removed else body}
+            call["input"] |= {
+                "old_string": body if removed else "old words",
+                "new_string": "" if removed else body,
+            }
     else:
         call["input"] = {name: value.strip("'\"") for name, value in NAMED.findall(arg)}
     return call
@@ -159,7 +166,11 @@ def table(rows: list[Row], title: str, console: Console) -> None:
 
     for row in rows:
         if row.enforceable or row.kind == "content_rule":
-            count(row.kind, "recall", bool(row.rules) and any(row.right(kind, strict=False) for kind in row.kinds))
+            count(
+                row.kind,
+                "recall",
+                bool(row.rules) and any(row.right(kind, strict=False) for kind in row.kinds),
+            )
         for kind in row.kinds:
             good = row.right(kind, strict=False) and (row.enforceable or row.kind == kind)
             count(kind, "precision", good)
@@ -178,7 +189,10 @@ def table(rows: list[Row], title: str, console: Console) -> None:
     for name in ("kind", "precision", "same label", "recall", "must_block stopped", "must_allow passed"):
         shown.add_column(name, no_wrap=True)
     for kind in [*sorted(key for key in counts if not key.startswith("all")), "all", "all with content"]:
-        shown.add_row(kind, *(share(*counts[kind][w]) for w in ("precision", "strict", "recall", "must_block", "must_allow")))
+        shown.add_row(
+            kind,
+            *(share(*counts[kind][w]) for w in ("precision", "strict", "recall", "must_block", "must_allow")),
+        )
     console.print(shown)
 
 
@@ -189,7 +203,10 @@ def misses(rows: list[Row], console: Console) -> None:
             console.print(f"MISSED {name}: {gold['quote']!r} {row.kinds} {row.left[:2]}", markup=False)
         for rule, kind in zip(row.rules, row.kinds, strict=True):
             if not row.right(kind, strict=False):
-                console.print(f"WRONG {name}: {gold['quote']!r} became {kind} {rule.when.model_dump_json(exclude_defaults=True)[:200]}", markup=False)
+                console.print(
+                    f"WRONG {name}: {gold['quote']!r} became {kind} {rule.span.line} {rule.message[:80]} {rule.when.model_dump_json(exclude_defaults=True)[:200]}",
+                    markup=False,
+                )
         for what in ("must_block", "must_allow") if row.rules else ():
             for case in gold[what]:
                 if stopped(row.rules, case) != (what == "must_block"):
@@ -205,7 +222,11 @@ def main(
 ) -> None:
     """Compile each labelled line alone and compare."""
     console = Console(width=200)
-    rows = [Row(json.loads(line)) for line in (corpus / gold).read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [
+        Row(json.loads(line))
+        for line in (corpus / gold).read_text(encoding="utf-8").splitlines()
+        if line.strip()
+    ]
     by_file: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         if not only or half(row.gold["file"]) == only:
@@ -213,14 +234,19 @@ def main(
     totals = {name: compile_file(corpus, name, found) for name, found in by_file.items()}
     if show:
         misses([row for found in by_file.values() for row in found], console)
-    for part in ([only] if only else ["dev", "test", "both"]):
+    for part in [only] if only else ["dev", "test", "both"]:
         chosen = [row for name, found in by_file.items() if part in ("both", half(name)) for row in found]
         table(chosen, f"{part}: all {len(chosen)} rows", console)
         sure = [row for row in chosen if row.gold.get("confidence") not in ("medium", "low")]
         table(sure, f"{part}: {len(sure)} rows of high confidence", console)
         files = [name for name in totals if part in ("both", half(name))]
-        emitted, stray = sum(totals[name][0] for name in files), [one for name in files for one in totals[name][1]]
-        console.print(f"{part}: {emitted} rules from {len(files)} whole files, {len(stray)} of them on lines without a label\n")
+        emitted, stray = (
+            sum(totals[name][0] for name in files),
+            [one for name in files for one in totals[name][1]],
+        )
+        console.print(
+            f"{part}: {emitted} rules from {len(files)} whole files, {len(stray)} of them on lines without a label\n"
+        )
         for one in stray if show else ():
             console.print(f"STRAY {one}", markup=False)
 

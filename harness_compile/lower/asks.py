@@ -1,0 +1,161 @@
+"""Questions before doing, and "only": ask before X, X needs approval, only X when asked, only edit inside Y.
+
+Each item of a list that has to be asked about stands on its own; what could not be read is said in the
+draft's `rest`. Not covered: prohibitions (`phrases`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from harness_compile.lower import objects, tails
+from harness_compile.lower.draft import Draft, any_of
+from harness_compile.lower.normalise import Clause
+from harness_compile.lower.phrases import NEVER, WHO
+from harness_compile.lower.verbs import meaning, places_of
+from harness_compile.rules import Path, Predicate
+
+ASK_BEFORE = re.compile(
+    rf"^{WHO}(?:always |must |should |first,? )*(?:ask|confirm|check|get|obtain|seek|request|require|wait for|need|consult|stop and ask|"
+    r"pause and ask|double-check|verify|discuss|request)(?P<mid>(?: (?:for|me|with|the|a|an|user|users|human|owner|us|your|my|"
+    r"explicit|prior|written|clear|permission|approval|confirmation|consent|first|maintainers?|someone|clarification|team|go-ahead|"
+    r"from|and|wait|sign-off|to proceed|to confirm|it|in|them))*),? (?:before|prior to)[: ](?P<rest>.+)$"
+)
+ASK_FIRST = re.compile(
+    rf"^before (?P<rest>.+?),? (?:you must |you should |always |must |please )?(?:ask|confirm with|confirm|check with|get|obtain|request|"
+    rf"seek|wait for|stop and ask|consult)\b.*?(?:{tails.ASKED}|user|me|human|maintainers?|owner|team|first)?\b.*$"
+)
+NEEDS = re.compile(
+    r"^(?P<rest>.+?)(?:,| —)? (?:always |must |should |also )*(?:requires?|needs?|is only (?:done|allowed)|needs? to have|must have|must be|"
+    r"should be) (?:\w+[- ]){0,3}?(?:approval|permission|confirmation|consent|sign-off|approved|confirmed|authori[sz]ed|"
+    r"discussed)\b.*$"
+)
+ONLY = re.compile(
+    rf"^{WHO}(?:must |should |can |may )?(?:only )(?P<rest>.+?) (?P<cond>(?:when|if|after|with|upon|on|once|by)\b.*)$"
+)
+VERB_ONLY = re.compile(
+    rf"^{WHO}(?:must |should |can |may )?(?P<rest>.+?) only (?P<cond>(?:when|if|after|with|upon|on|once|by)\b.*)$"
+)
+
+
+def ask(clause: Clause, previous: Clause | None = None) -> list[Draft] | None:
+    """A question that has to be asked before something is done."""
+    text = clause.text
+    for pattern in (ASK_BEFORE, ASK_FIRST, NEEDS):
+        match = pattern.match(text)
+        if match:
+            return ask_about(clause, match["rest"], previous)
+    for pattern in (ONLY, VERB_ONLY):
+        match = pattern.match(text)
+        if match and tails.ONLY_ASK.match(match["cond"]):
+            return ask_about(clause, match["rest"], previous)
+    match = re.match(r"^if you (?:need|want|have|plan|intend) to (?P<rest>[^,]+), .*?\b(?:ask (?:for|me|first|the)\b|confirm with|"
+                     r"get (?:approval|permission|confirmation)).*$", text)  # fmt: skip
+    return (
+        ask_about(clause, re.sub(r" (?:for something|to something),? first.*$", "", match["rest"]), previous)
+        if match
+        else None
+    )
+
+
+def ask_about(clause: Clause, phrase: str, previous: Clause | None = None) -> list[Draft] | None:
+    """Drafts that ask before a list of things is done; each stands on its own, unreadable ones are left."""
+    tail = tails.cut(re.sub(r"^(?:you |any |running any of )", "", phrase))
+    whole = _ask_one(clause, tail.core, tail.examples, previous)
+    if whole is not None:
+        return whole
+    parts = objects.items(tail.core)
+    found: list[Draft] = []
+    verb = objects.base(tail.core).split(" ")[0]
+    for part in parts:
+        drafts = _ask_one(clause, part, "", previous)
+        if drafts is None and "§" in part:
+            drafts = _ask_one(clause, f"{verb} {part}", "", previous)
+        found += drafts or []
+    return found or None
+
+
+def _ask_one(clause: Clause, phrase: str, examples: str, previous: Clause | None) -> list[Draft] | None:
+    core = objects.base(phrase)
+    match = re.fullmatch(
+        r"(?:create|add)(?: new)? (?:ui )?components? (?:not in|outside(?: of)?) (?P<place>.+)", core
+    )
+    if match:
+        place = objects.path_item(clause, match["place"])
+        if place:
+            globs = ("*.tsx", "*.jsx", "*.vue", "*.svelte", *(f"!{glob}" for glob in place[0]))
+            test: Predicate = Path(access=("write",), globs=globs, exists=False)
+            return [Draft(kind="ask_command", when=test, effect="ask", raw=clause.raw)]
+    match = re.fullmatch(
+        r"(?:edit|write|create|modify|change)(?: (?:any|files|anything|code))* outside(?: of)? (?P<place>.+)",
+        core,
+    )
+    if match:
+        place = objects.path_item(clause, match["place"])
+        if place:
+            test = objects.written(("**", *(f"!{glob}" for glob in place[0])))
+            return [Draft(kind="ask_command", when=test, effect="ask", raw=clause.raw)]
+    match = re.fullmatch(
+        r"(?:add|write|create|modify|edit|change|update)(?: or \w+)?(?: (?:new|existing|any|an?|the))* (?P<what>tests?)(?: .{0,25})?",
+        core,
+    )
+    if match:
+        place = objects.path_item(clause, "test files")
+        assert place is not None
+        return [Draft(kind="ask_command", when=objects.written(place[0]), effect="ask", raw=clause.raw)]
+    found = meaning(clause, core, examples, previous)
+    if found is None and re.match(r"(?:anything|everything|changes?|files?) (?:in|under|to|inside)\b", core):
+        found = meaning(clause, f"edit {re.sub(r'^changes? to ', '', core)}", examples, previous)
+    if found is None:
+        return None
+    return [Draft(kind="ask_command", when=any_of(found[1]), effect="ask", tool=found[2], raw=clause.raw)]
+
+
+ONLY_PLACE = re.compile(
+    rf"^{WHO}(?:must |should |can |may )?(?:only (?:ever )?(?:edit|modify|change|touch|write(?: to)?|create|work)(?: files| code| in| on| inside| under| within)*|"
+    r"(?:edit|modify|change|touch|write|create)(?: files)? only (?:in|under|inside|within|to|below)?)\s(?P<what>.+)$"
+)
+OUTSIDE = re.compile(
+    r"^(?:edit|modify|change|touch|write|create|make changes|make edits)(?: (?:to|any|files?|code|anything))* outside(?: of)? (?P<what>.+)$"
+)
+
+
+def only(clause: Clause, previous: Clause | None = None) -> list[Draft] | None:
+    """Only X: everything else is refused."""
+    match = ONLY_PLACE.match(clause.text)
+    if not match:
+        negated = NEVER.match(clause.text)
+        match = OUTSIDE.match(objects.base(negated["rest"])) if negated else None
+    if not match:
+        return None
+    tail = tails.cut(match["what"])
+    if re.fullmatch(
+        r"(?:the |this |your )?(?:repo(?:sitory)?|project|workspace|working directory|project (?:root|directory|folder))",
+        tail.core,
+    ):
+        outside: Predicate = Path(access=("write", "delete"), outside=True)
+        return [
+            Draft(kind="deny_path_write", when=outside, effect="ask" if tail.ask else "deny", raw=clause.raw)
+        ]
+    places = places_of(clause, tail.core, folder=True)
+    if not places or tail.doubt:
+        return None
+    globs = ("**", *(f"!{glob}" for found, _ in places for glob in found))
+    return [Draft(kind="ask_command" if tail.ask else "deny_path_write", when=objects.written(globs),
+                  effect="ask" if tail.ask else "deny", raw=clause.raw)]  # fmt: skip
+
+
+ALLOW = re.compile(
+    r"^(?:always |you (?:can|may) (?:always )?|feel free to |it is (?:ok|okay|fine|safe) to |claude (?:can|may) )?"
+    r"(?:allow|permit|approve|auto-?approve|auto-?accept|whitelist|allowlist|grant|skip (?:all )?(?:permission|confirmation|"
+    r"approval)|bypass (?:all )?(?:permission|confirmation|approval)|disable (?:all )?(?:permission|confirmation|approval|"
+    r"hooks|guard)|ignore (?:all )?(?:permission|previous|prior|other) \w+)\b|^(?:feel free|you (?:can|may) freely|no need to (?:ask|confirm))|"
+    r"\b(?:without (?:asking|confirmation|permission|approval|prompting)|dangerously[- ]skip[- ]permissions|"
+    r"pre-?approved|no (?:confirmation|permission|approval) (?:is )?(?:needed|required|necessary)|allow everything)\b"
+)
+
+
+def asks_for_allow(clause: Clause) -> bool:
+    """Whether a clause wants something to be permitted: never a rule."""
+    text = clause.text
+    return bool(ALLOW.search(text)) and not NEVER.match(text) and not ASK_BEFORE.search(text)

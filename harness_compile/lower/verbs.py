@@ -1,0 +1,272 @@
+"""What may not be done, verb by verb: running, editing, deleting, creating, reading, committing -> tests.
+
+A verb phrase in its base form, without reasons and exceptions, is read whole or not at all. Not covered: who
+says it and how (`phrases`, `asks`), what is around it (`tails`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from harness_compile.lower import objects
+from harness_compile.lower.commands import read_line, use_of
+from harness_compile.lower.normalise import Clause
+from harness_compile.lower.programs.commands import DEPTH, TOOLS
+from harness_compile.rules import Command, Content, Path, Predicate, SubAgent, ToolCall
+
+RUN = re.compile(
+    r"^(?:directly )?(?:run|use|execute|call|invoke|issue|do|type|perform|using|try|rely on|reach for|start)\s(?P<what>.+)$"
+)
+EDIT = re.compile(
+    r"^(?:ever |directly |manually |hand[- ])?(?:edit|modify|change|touch|alter|update|write(?: to| in| into)?|overwrite|"
+    r"hand-edit|mutate|patch|tamper with|mess with|make (?:any )?(?:changes|edits|modifications) (?:to|in|under)|"
+    r"reformat|rename|move|refactor|fix)(?:(?:,| or|/|, or| and) ?(?:edit|modify|change|touch|alter|update|delete|remove|"
+    r"rename|move|overwrite|create|write(?: to)?|commit|add(?: to)?))*\s(?P<what>.+)$"
+)
+DELETE = re.compile(
+    r"^(?:delete|remove|drop|rm|erase)(?:(?:,| or|/|, or| and) ?(?P<more>edit|modify|change|move|rename|overwrite))*\s(?P<what>.+)$"
+)
+CREATE = re.compile(r"^(?:create|add|write|generate|put|place|introduce)\s(?P<what>.+)$")
+READ = re.compile(
+    r"^(?:read|open|load|view|print|access|inspect|cat|display|look at|look in|look into|explore|search|scan|echo|expose)"
+    r"(?:(?:,| or|/|, or| and) ?(?:read|open|print|access|log|echo|commit|view|edit|modify|write|display))*\s"
+    r"(?:from |in |into |inside |through )?(?P<what>.+)$"
+)
+COMMIT_FILES = re.compile(
+    r"^(?!add (?:new |any )*(?:files?|code|content|tests?|anything)? ?(?:to|in|under|into|inside|at) |add new )(?:(?:git )?(?:commit|add|check in|stage|track)(?:(?:,| or|/|, or| and) ?(?:push|commit|add|stage))*)\s(?P<what>.+)$"
+)
+
+
+def it(clause: Clause, what: str, previous: Clause | None) -> str:
+    """`it` and its like stand for what the clause before was about."""
+    match = re.match(r"^(?:it|them|this|these|those|that|this file|these files|that file|this command|either|those files|"
+                     r"this (?:folder|directory)|the file|the output|generated files?|generated code|the generated files?)\b(?P<rest>.*)$", what)  # fmt: skip
+    if not match or previous is None:
+        return what
+    found = re.match(
+        r"^(?:the |all |any |files in |everything in |anything (?:in|under) )*(§\d+(?:(?:,| and| or|, and) §\d+)*)",
+        previous.text,
+    )
+    return f"{found[1]}{match['rest']}" if found else what
+
+
+def meaning(
+    clause: Clause, core: str, examples: str, previous: Clause | None
+) -> tuple[str, list[Predicate], str] | None:
+    """(kind, tests, tool) of a base verb phrase, whole or not at all."""
+    core = core.strip(" ,.:")
+    for phrase in (core, *([examples] if examples and not core.startswith(("edit", "read")) else [])):
+        act = objects.action(clause, phrase)
+        if act is not None and "changeset" in phrase:
+            written = objects.path_item(clause, "changeset files")
+            assert written is not None
+            return "deny_path_write", [objects.written(written[0]), act], "*"
+        if act is not None:
+            return "deny_command", [act], "*"
+    parts = [objects.action(clause, objects.base(part)) for part in objects.items(core)]
+    if len(parts) > 1 and all(parts):
+        return "deny_command", [part for part in parts if part], "*"
+    if re.fullmatch(
+        r"(?:use|spawn|launch|create|start|run|delegate to) (?:any )?(?:sub-?agents?|task agents?)", core
+    ):
+        return "toolset", [SubAgent(starts=("*",))], "*"
+    match = re.fullmatch(r"(?:use )?(?:the )?(§\d+|[a-z]+(?: search| fetch)?) tools?", core)
+    if match:
+        name = clause.code(match[1]) if match[1].startswith("§") else TOOLS.get(match[1], "")
+        if re.fullmatch(r"[A-Z]\w+|mcp__[\w*-]+", name):
+            return "toolset", [ToolCall(names=(name,))], "*"
+    match = COMMIT_FILES.match(core)
+    if match:
+        return _commit_files(clause, it(clause, match["what"], previous))
+    for pattern, reader in (
+        (RUN, _commands),
+        (EDIT, _written),
+        (DELETE, _deleted),
+        (CREATE, _created),
+        (READ, _read),
+    ):
+        match = pattern.match(core)
+        if match:
+            found = reader(clause, it(clause, match["what"], previous), examples)
+            if found is not None:
+                return found
+    if re.fullmatch(r"(?:§\d+(?:,? (?:or|and) |, |/)?)+", core):
+        return _commands(clause, core, "")
+    if core in DEPTH or all(item in DEPTH for item in objects.items(core)):
+        return _commands(clause, core, "")
+    return None
+
+
+def _commands(clause: Clause, what: str, examples: str) -> tuple[str, list[Predicate], str] | None:
+    tests: list[Predicate] = []
+    owner = re.fullmatch(
+        r"(?P<list>.+?) (?:with|on|for|in|when using|when running) (?:the )?(?P<owner>§\d+|[a-z]+)(?: commands?| flag)?",
+        what,
+    )
+    if owner:
+        inner = objects.command_item(clause, owner["owner"])
+        names = [objects.flag_item(clause, item) for item in objects.items(owner["list"])]
+        if isinstance(inner, Command) and names and all(names):
+            tests = [_with_flag(inner, name) for name in names]
+            return "deny_command", tests, "*"
+        outer = objects.command_item(clause, owner["list"])
+        name = objects.flag_item(clause, owner["owner"])
+        if isinstance(outer, Command) and name:
+            return "deny_command", [_with_flag(outer, name)], "*"
+    for item in objects.items(what):
+        test = objects.command_item(clause, item)
+        if test is None and objects.flag_item(clause, item) == "--no-verify":
+            test = objects.commands(("git commit --no-verify", "git push --no-verify"))
+        if test is None and objects.flag_item(clause, item) in ("--force", "-f") and "push" in clause.text:
+            test = objects.commands(("git push --force",))
+        if test is None:
+            test = objects.action(clause, f"use {item}") or objects.action(clause, item)
+        if test is None and tests and re.match(r"(?:similar|etc|the like|equivalents?|others?|other \w+|interactive)\b[^§]*$", item):
+            continue  # a catch-all after what was named
+        if test is None:
+            return None
+        if isinstance(test, Command) and test.program[0] in ("cat", "head", "tail") and not test.args:
+            test = test.model_copy(update={"min_args": 1})  # without a file they only pass text on
+        tests.append(test)
+    if not tests:
+        return None
+    tool = all(isinstance(test, ToolCall) for test in tests)
+    return ("toolset" if tool else "deny_command"), tests, "*"
+
+
+def _with_flag(command: Command, flag: str) -> Command:
+    sub = command.sub[0] if command.sub else ()
+    program = command.program[0]
+    reading = read_line(" ".join((program, *sub, flag)))
+    return use_of(reading).model_copy(update={"sub": command.sub}) if reading else command
+
+
+def places_of(
+    clause: Clause, what: str, *, folder: bool = False
+) -> list[tuple[tuple[str, ...], bool | None]] | None:
+    found = []
+    for item in objects.items(what):
+        place = objects.path_item(clause, item, folder=folder)
+        if place is None:
+            return None
+        found.append(place)
+    return found or None
+
+
+def _written(clause: Clause, what: str, examples: str) -> tuple[str, list[Predicate], str] | None:
+    places = places_of(clause, what, folder=True) or (
+        places_of(clause, examples) if examples and re.fullmatch(r"(?:any |the )*(?:auto-?)?(?:generated|vendored|third[- ]party|"
+                                                               r"build|lock|config|sensitive|protected|compiled|these)?[- ]?"
+                                                               r"(?:files?|code|artifacts?|outputs?|director(?:y|ies)|folders?)", what) else None)  # fmt: skip
+    if places is None:
+        return None
+    return "deny_path_write", [objects.written(globs, exists) for globs, exists in places], "*"
+
+
+def _deleted(clause: Clause, what: str, examples: str) -> tuple[str, list[Predicate], str] | None:
+    match = re.fullmatch(
+        r"(?:the )?§(\d+)(?: (?:setting|line|flag|option|entry|attribute|comment|directive|import))?(?: (?:from|in) (?:the )?(?P<place>§\d+))?",
+        what,
+    )
+    code = clause.codes[int(match[1])] if match else ""
+    if (
+        match
+        and len(code) >= 6
+        and re.fullmatch(r"[\w.@#/ -]+(?:=|: ?)[\w./-]+|[#/@]+ ?[\w: -]+", code)
+        and not re.match(r"https?:", code)
+    ):
+        globs = objects.path_globs(clause.code(match["place"])) if match["place"] else ("**",)
+        if globs:
+            key = re.match(r"([\w.-]{4,})=", code)
+            ways: list[Predicate] = []
+            if key:  # a setting goes as well by an editor of streams, or by the program that owns it
+                owners, verbs = ("npm", "pnpm", "yarn", "git"), (("config", "set"), ("config", "delete"))
+                ways.append(Command(program=("sed",), flags=(("-i", "--in-place"),), text=re.escape(key[1])))
+                ways.append(Command(program=owners, sub=verbs, args=((key[1], f"{key[1]}=*"),)))
+            return (
+                "deny_path_write",
+                [*ways, Content(pattern=re.escape(code).replace(r"\ ", " "), globs=globs, side="removed")],
+                "*",
+            )
+    places = places_of(clause, what)
+    if places is None or any(
+        "§" not in item and "lock" not in item
+        for item in objects.items(what)
+        if not re.search("test|migration|file", item)
+    ):
+        return None
+    return "deny_path_write", [Path(access=("delete",), globs=globs) for globs, _ in places], "*"
+
+
+def _created(clause: Clause, what: str, examples: str) -> tuple[str, list[Predicate], str] | None:
+    what = re.sub(r"^(?:(?:any|new|additional|more|extra)\s)*", "", what)
+    match = re.fullmatch(
+        r"(?:files?|code|anything|content|tests?|new files?|things|components?|modules?) (?:to|in|under|into|inside|within|at) (?P<place>.+)",
+        what,
+    )
+    places = places_of(clause, match["place"], folder=True) if match else None
+    if places:
+        tests: list[Predicate] = [objects.written(globs) for globs, _ in places]
+        return "deny_path_write", [*tests, *_staged(places)], "*"
+    if "§" in what:
+        places = places_of(clause, what)
+        if places:
+            return "deny_path_write", [objects.written(globs) for globs, _ in places], "*"
+        return None
+    places = places_of(clause, what)
+    if places and re.search(r"file|test", what):
+        return (
+            "deny_path_write",
+            [Path(access=("write",), globs=globs, exists=False) for globs, _ in places],
+            "*",
+        )
+    return None
+
+
+def _staged(places: list[tuple[tuple[str, ...], bool | None]]) -> list[Predicate]:
+    """`git add` of such files by name."""
+    found: list[str] = []
+    for globs, _ in places:
+        for glob in globs:
+            bare = glob.removeprefix("/").removeprefix("**/")
+            folder = re.sub(r"/(?:\*\*?)?$", "", bare)
+            found += [bare] if bare == folder else [folder, f"{folder}/*", f"{folder}/"]
+            found += [f"*/{folder}" if bare == folder else f"*/{folder}/*"] if "/" not in folder else []
+    return (
+        [Command(program=("git",), sub=(("add",), ("stage",)), args=(tuple(dict.fromkeys(found)),))]
+        if found
+        else []
+    )
+
+
+def _commit_files(clause: Clause, what: str) -> tuple[str, list[Predicate], str] | None:
+    places = places_of(clause, what, folder=True)
+    if places is None or any(exists is not None or globs == ("**",) for globs, exists in places):
+        return None
+    if any("!" in glob for globs, _ in places for glob in globs):
+        places = [
+            (tuple(glob for glob in globs if not glob.startswith("!") and glob != ".env.*"), None)
+            for globs, _ in places
+        ]
+        places = [
+            ((*globs, ".env.local", ".env.production", ".env.development"), None) for globs, _ in places
+        ]
+    return "deny_command", _staged(places), "*"
+
+
+def _read(clause: Clause, what: str, examples: str) -> tuple[str, list[Predicate], str] | None:
+    tests: list[Predicate] = []
+    for item in objects.items(what):
+        item = re.sub(r"^(?:read|open|print|access|echo|log|display|view|expose|output|share) ", "", item)
+        secret = objects.secret_item(clause, item)
+        place = (secret, None) if secret else objects.path_item(clause, item)
+        if place is None:
+            return None
+        tests.append(Path(access=("read",), globs=place[0]))
+    if re.search(r"\b(?:edit|modify|write)\b", clause.text.partition("§")[0]):
+        tests = [
+            test.model_copy(update={"access": ("read", "write", "delete")})
+            for test in tests
+            if isinstance(test, Path)
+        ]
+    return ("deny_path_read", tests, "*") if tests else None
