@@ -20,7 +20,24 @@ from distill.yaml_lines import KeyPath, read_text, read_yaml
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
-Format = Literal["auto", "claude_code", "agents_md", "jsonl"]
+Format = Literal[
+    "auto",
+    "openclaw",
+    "letta",
+    "letta_blocks",
+    "codex",
+    "deepagents",
+    "pi",
+    "claude_code",
+    "agents_md",
+    "cursor",
+    "copilot",
+    "gemini",
+    "windsurf",
+    "skills",
+    "jsonl",
+    "sessions",
+]
 Family = Literal["recall", "apply", "reverse", "summary", "abstain"]
 Arm = Literal["none", "tokens", "weights", "deployed", "both"]
 Target = Literal["claude_code", "letta_code", "pi", "openclaw", "deepagents"]
@@ -36,9 +53,15 @@ class Section(BaseModel):
 
 class Source(Section):
     format: Format = "auto"
-    """How the memory is laid out. `auto` decides by the files that are there; name one to be sure of it."""
+    """How the memory is laid out. `auto` decides by the files that are there; name one to be sure of it.
+    `sessions` are logs: they are counted as evidence, and never become units or training text.
+    """
     path: Path
     """A memory file, or the directory it belongs to; relative to the recipe's own directory."""
+    fields: dict[str, str] = {}
+    """For `jsonl`: which field of a row holds what, as in `{text: body, expiration_date: meta.expires}`.
+    Rows with `text`, and exports of Mem0 and Zep, need none.
+    """
 
 
 class Stable(Section):

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Set
 from typing import Literal
 
+from distill.memory.files import Lines
+from distill.memory.formats.jsontext import escape, unescape
 from distill.records import MemoryUnit, Record, Scope
 
 MARKERS = re.compile(r"[\s>]*(?:(?:[-*+]|\d{1,9}[.)])(?:\s+|$))*")
@@ -29,19 +31,33 @@ class Carrier(Record):
     reach: int
 
 
+class Part(Record):
+    """Bytes `start:end` of a JSON document: the inside of a string under `layers` of JSON, or a row of a
+    list."""
+
+    start: int
+    end: int
+    layers: int = 1
+    label: str = ""
+
+
 class Document(Record):
     """One file of a memory. `text` is masked; `hidden` are byte ranges that an agent does not get to see.
 
-    `other` is a file that the memory imports and that is not Markdown: it is context, and has no units.
+    `json` has Markdown in some of its strings, `rows` a list of memories; `parts` say where. `other` is a
+    file that the memory imports and that is not Markdown: it is context, and has no units. `evidence` is a
+    log of sessions, of which no word is kept. `marks` are what its format says of the whole file.
     """
 
     path: str
     digest: str
     scope: Scope = Scope()
-    format: Literal["markdown", "jsonl", "other"] = "markdown"
+    format: Literal["markdown", "jsonl", "json", "rows", "other", "evidence"] = "markdown"
     text: str
     hidden: tuple[tuple[int, int], ...] = ()
     carriers: tuple[Carrier, ...] = ()
+    parts: tuple[Part, ...] = ()
+    marks: dict[str, str] = {}
 
 
 class Memory(Record):
@@ -67,11 +83,12 @@ def context_text(memory: Memory, without: Set[str] = NOTHING) -> str:
     """
     parts = []
     for document in memory.documents:
-        text = (
-            _listed(memory, document, without)
-            if document.format == "jsonl"
-            else cut(memory, document, without, True)
-        )
+        if document.format in ("jsonl", "rows"):
+            text = _listed(memory, document, without)
+        elif document.format == "json":
+            text = _labelled(memory, document, without)
+        else:
+            text = cut(memory, document, without, True)
         text = text.strip("\ufeff \t\r\n") if WORD.search(text) else ""
         if text and document.scope.paths:
             text = f"For {', '.join(document.scope.paths)}:\n\n{text}"
@@ -80,13 +97,20 @@ def context_text(memory: Memory, without: Set[str] = NOTHING) -> str:
 
 
 def residual(memory: Memory, without: Set[str]) -> dict[str, str]:
-    """Each document's text less the units in `without`, by path: what stays is as it was, secrets masked."""
+    """Each document's text less the units in `without`, by path: what stays is as it was, secrets masked.
+
+    Of JSON only the strings that lost something are written anew, and rows go as a whole; logs have no text.
+    """
     return {document.path: cut(memory, document, without, False) for document in memory.documents}
 
 
 def cut(memory: Memory, document: Document, without: Set[str], hide: bool) -> str:
     """One document's text without some units, and without what is hidden from agents where `hide`."""
     gone = _gone(memory, document, without)
+    if document.format == "rows":
+        return _cut_rows(document, gone)
+    if document.format == "json":
+        return _cut_json(document, gone)
     if hide:
         gone += document.hidden
     return _remove(document.text.encode(), sorted(gone)).decode() if gone else document.text
@@ -101,6 +125,57 @@ def _listed(memory: Memory, document: Document, without: Set[str]) -> str:
         if span.source == document.path and unit.id not in without
     )
     return "".join(line for _, line in found)
+
+
+def _labelled(memory: Memory, document: Document, without: Set[str]) -> str:
+    """The texts of a JSON document under their labels, as Letta puts blocks into its prompt."""
+    gone = [*_gone(memory, document, without), *document.hidden]
+    raw, parts = document.text.encode(), []
+    for part in document.parts:
+        text = _words_of(raw, part, gone)[1].strip("\ufeff \t\r\n")
+        if WORD.search(text):
+            parts.append(f"<{part.label}>\n{text}\n</{part.label}>")
+    return "\n\n".join(parts)
+
+
+def _words_of(raw: bytes, part: Part, gone: Iterable[tuple[int, int]]) -> tuple[str, str]:
+    """The text in a string of JSON, whole and less what is gone."""
+    inside = raw[part.start : part.end].decode()
+    text, offsets = unescape(inside, part.layers)
+    before, after = Lines(inside), Lines(text)
+    places = [part.start + before.byte(offset) for offset in offsets]
+    ranges = sorted(
+        (after.byte(bisect.bisect_left(places, low)), after.byte(bisect.bisect_left(places, high)))
+        for low, high in gone
+        if part.start <= low and high <= part.end
+    )
+    return text, _remove(text.encode(), ranges).decode() if ranges else text
+
+
+def _cut_json(document: Document, gone: list[tuple[int, int]]) -> str:
+    raw, pieces, at = document.text.encode(), [], 0
+    for part in sorted(document.parts, key=lambda part: part.start):
+        whole, left = _words_of(raw, part, gone)
+        if left != whole:
+            ascii_only = raw[part.start : part.end].isascii()
+            pieces += [raw[at : part.start], escape(left, part.layers, ascii_only).encode()]
+            at = part.end
+    return b"".join([*pieces, raw[at:]]).decode()
+
+
+def _cut_rows(document: Document, gone: list[tuple[int, int]]) -> str:
+    """A list without some rows; each row that stays keeps the comma and blanks that followed it."""
+    raw, parts, out = document.text.encode(), document.parts, set(gone)
+    kept = [index for index, part in enumerate(parts) if (part.start, part.end) not in out]
+    if len(kept) == len(parts):
+        return document.text
+    pieces = [raw[: parts[0].start]]
+    for index in kept:
+        part = parts[index]
+        pieces.append(raw[part.start : part.end])
+        if index != kept[-1]:
+            pieces.append(raw[part.end : parts[index + 1].start])
+    return b"".join([*pieces, raw[parts[-1].end :]]).decode()
 
 
 def _gone(memory: Memory, document: Document, without: Set[str]) -> list[tuple[int, int]]:

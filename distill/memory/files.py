@@ -17,11 +17,15 @@ MAX_BYTES = 4 * 1024 * 1024
 NEWLINE = re.compile(r"\r\n?|\n")
 
 
+class EmptyError(BadMemoryError):
+    """A memory file without a word in it."""
+
+
 def read_text(path: Path) -> str:
     """The text of a memory file, byte for byte (`text.encode()` is the file; a BOM stays).
 
-    Raises BadMemoryError when it is missing, a directory, larger than 4 MiB, binary, not UTF-8 or empty;
-    OSError.
+    Raises BadMemoryError when it is missing, a directory, larger than 4 MiB, binary, not UTF-8, EmptyError
+    when it is empty; OSError.
     """
     if not path.exists():
         raise BadMemoryError("there is no such memory file", file=path, mend="check the path in the recipe")
@@ -49,9 +53,7 @@ def read_text(path: Path) -> str:
         fault = f"is not UTF-8 text (byte 0x{raw[error.start]:02x})"
         raise BadMemoryError(fault, file=path, line=line, mend="save it as UTF-8") from None
     if not text.strip("\ufeff \t\r\n"):
-        raise BadMemoryError(
-            "is empty", file=path, mend="write a memory into it, or leave it out of the recipe"
-        )
+        raise EmptyError("is empty", file=path, mend="write a memory into it, or leave it out of the recipe")
     return text
 
 

@@ -8,8 +8,9 @@ levels are not followed.
 
 from __future__ import annotations
 
+import bisect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +115,20 @@ def globs(value: Any) -> tuple[str, ...]:
     items = [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
     clean = [item.encode("utf-8", "replace").decode().strip() for item in items]
     return tuple(item for item in clean if item)
+
+
+def codes(blocks: Iterable[Block]) -> Iterator[tuple[int, int]]:
+    """Where code blocks stand, in order: what looks like a comment in one is an example."""
+    for block in blocks:
+        if block.kind == "code":
+            yield block.start, block.end
+        yield from codes(block.children)
+
+
+def touches(ranges: Sequence[tuple[int, int]], start: int, end: int) -> bool:
+    """Whether one of some ranges, in order and apart from each other, overlaps `start:end`."""
+    before = bisect.bisect_left(ranges, (end, 0)) - 1
+    return before >= 0 and ranges[before][1] > start
 
 
 def _imports(text: str) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Reading a memory: from the sources of a recipe to documents and units.
 
 Brings files, structure, secrets and kinds together, and joins units that say the same in the same place of
-the outline.
+the outline; where two places mark a unit differently, the first to be loaded has the say. Which files a
+format is made of is in `formats`.
 """
 
 from __future__ import annotations
@@ -10,77 +11,101 @@ import bisect
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
 from distill.errors import BadMemoryError
-from distill.memory import plain
-from distill.memory.chain import Entry, Loaded, Loader, boundary, entries
-from distill.memory.documents import Carrier, Document, Memory
+from distill.memory.chain import Entry, Loaded, Loader, Said, boundary, walk
+from distill.memory.documents import Carrier, Document, Memory, Part
 from distill.memory.files import Lines, read_text
+from distill.memory.formats import exports
+from distill.memory.formats.blocks import values
+from distill.memory.formats.jsontext import unescape
+from distill.memory.formats.sessions import Message, evidence, read_log
+from distill.memory.formats.table import FORMATS, guess
 from distill.memory.kind import kind_of, stability
+from distill.memory.markdown import parse, touches
 from distill.memory.secrets import MASK, mask
-from distill.memory.segment import segment, words
-from distill.records import Kind, Level, MemoryUnit, Scope, Span, digest
+from distill.memory.segment import Piece, segment, words
+from distill.records import Kind, Level, MemoryUnit, Scope, Span, digest, digest_file
 
+Source = tuple[str, str | Path] | tuple[str, str | Path, Mapping[str, str]]
 ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)")
+ESCAPE_TWICE = re.compile(r"\\\\(?:u[0-9a-fA-F]{4}|\\.|.)|\\(?:u[0-9a-fA-F]{4}|.)")  # JSON within JSON
 WORDS = re.compile(r"[^\W_]+")
 SLUG = 28  # characters
 LEVELS: tuple[Level, ...] = get_args(Level)  # from the broadest
 
 
-def read(sources: Sequence[tuple[str, str | Path]], root: str | Path | None = None) -> Memory:
-    """Read memories, given as (format, path) with format auto, claude_code, agents_md or jsonl.
+@dataclass
+class Found:
+    """What has been read so far."""
+
+    root: Path
+    documents: list[Document] = field(default_factory=list)
+    units: dict[str, MemoryUnit] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+
+    def add(self, document: Document, units: list[MemoryUnit]) -> None:
+        self.documents.append(document)
+        _join(self.units, units)
+
+
+def read(sources: Sequence[Source], root: str | Path | None = None) -> Memory:
+    """Read memories, given as (format, path) or (format, path, fields) with a format of `formats.table` or
+    auto; `fields` says which field of an export's rows holds what.
 
     Paths of documents and spans are relative to `root`, by default the directory all sources are in. Raises
     BadMemoryError for anything that cannot be read as memory, and when there is nothing to remember in it;
     OSError.
     """
     root = _common(sources) if root is None else Path(root)
-    documents: list[Document] = []
-    units: dict[str, MemoryUnit] = {}
-    warnings: list[str] = []
-    for kind, path in ((kind, Path(path)) for kind, path in sources):
-        loader = Loader(root, boundary(path))
-        loader.seen.update((root / document.path).resolve() for document in documents)
-        if kind == "jsonl" or (kind == "auto" and path.suffix.lower() == ".jsonl"):
-            if loader.name(path) in {document.path for document in documents}:
-                continue
-            document, found = _jsonl(path, loader.name(path))
-            documents.append(document)
-            _join(units, found)
-            continue
-        for entry, explicit in _entries(path, kind):
-            loader.load(entry, explicit=explicit)
-        for loaded in loader.loaded:
-            document, found = _markdown(loaded)
-            documents.append(document)
-            _join(units, found)
-        warnings += loader.warnings
-    if not units:
+    found = Found(root)
+    for source in sources:
+        path, fields = Path(source[1]), dict(source[2]) if len(source) > 2 else {}
+        for kind in _kinds(source[0], path):
+            _read(found, kind, path, fields)
+    if not found.units:
         where = sources[0][1] if sources else None
-        mend = warnings[0] if warnings else "write a memory into it"
+        mend = found.warnings[0] if found.warnings else "write a memory into it"
         raise BadMemoryError("holds nothing to remember", file=where, mend=mend)
-    return Memory(documents=tuple(documents), units=tuple(units.values()), warnings=tuple(warnings))
+    units = found.units
+    if found.messages:
+        for key, said in evidence(list(units.values()), found.messages).items():
+            units[key] = units[key].model_copy(update={"marks": {**units[key].marks, **said.marks()}})
+    return Memory(
+        documents=tuple(found.documents), units=tuple(units.values()), warnings=tuple(found.warnings)
+    )
 
 
 def find_memory(path: str | Path) -> list[tuple[str, Path, tuple[Path, ...]]]:
     """The memories at a path as (format, path, files): what `distill init` proposes as sources.
 
-    Raises BadMemoryError when there is none.
+    A file is proposed once, under the first format that knows it. Raises BadMemoryError when there is none.
     """
     path = Path(path)
     if path.is_file():
-        return [("jsonl" if path.suffix.lower() == ".jsonl" else "auto", path, (path,))]
+        kind = guess(path)
+        if kind == "sessions":
+            raise BadMemoryError(
+                "is a log of a session: evidence for a memory, and none itself",
+                file=path,
+                mend="name the memory, and add the log to its recipe with format: sessions",
+            )
+        return [(kind, path, (path,))]
     if not path.exists():
         raise BadMemoryError("there is no such file or directory", file=path, mend="check the path")
-    found = [
-        (kind, path, tuple(entry.path for entry in entries(path, kind)))
-        for kind in ("claude_code", "agents_md")
-    ]
-    found = [(kind, path, files) for kind, path, files in found if files]
-    if not found:
+    places, taken = walk(path), set[Path]()
+    found = []
+    for kind, form in FORMATS.items():
+        files = [entry.path for entry in form.entries(places) if entry.path not in taken]
+        taken.update(files)
+        if files:
+            found.append((kind, path, tuple(files)))
+    if not any(kind != "sessions" for kind, _, _ in found):
         raise BadMemoryError(
             "no memory was found here",
             file=path,
@@ -89,25 +114,71 @@ def find_memory(path: str | Path) -> list[tuple[str, Path, tuple[Path, ...]]]:
     return found
 
 
-def _common(sources: Sequence[tuple[str, str | Path]]) -> Path:
+def _common(sources: Sequence[Source]) -> Path:
     """The nearest directory that holds all sources."""
-    places = [Path(os.path.abspath(path)) for _, path in sources]
+    places = [Path(os.path.abspath(source[1])) for source in sources]
     return Path(os.path.commonpath([place if place.is_dir() else place.parent for place in places]))
+
+
+def _kinds(kind: str, path: Path) -> list[str]:
+    """The formats that a source is read in."""
+    if kind != "auto":
+        return [kind]
+    if not path.is_dir():
+        return [guess(path) if path.is_file() else kind]
+    places = walk(path)
+    kinds = [name for name, form in FORMATS.items() if form.entries(places)]
+    if not kinds:
+        raise BadMemoryError("no memory was found here", file=path, mend="name the memory file in the recipe")
+    return kinds
 
 
 def _entries(path: Path, kind: str) -> list[tuple[Entry, bool]]:
     """Where to begin, and whether the user named that file."""
     if not path.is_dir():
-        return [(Entry(path, imports=kind != "agents_md" and path.name != "AGENTS.md"), True)]
-    found = entries(path, kind)
+        if kind == "auto":
+            return [(Entry(path, imports=path.name != "AGENTS.md"), True)]
+        return [(FORMATS[kind].entry(path, Scope()), True)]
+    found = FORMATS[kind].entries(walk(path))
     if not found:
-        what = {"claude_code": "CLAUDE.md or .claude/rules", "agents_md": "AGENTS.md"}.get(
-            kind, "CLAUDE.md or AGENTS.md"
-        )
         raise BadMemoryError(
-            f"no memory was found here ({what})", file=path, mend="name the memory file in the recipe"
+            f"no memory was found here ({FORMATS[kind].what})",
+            file=path,
+            mend="name the memory file in the recipe",
         )
     return [(entry, False) for entry in found]
+
+
+def _read(found: Found, kind: str, path: Path, fields: Mapping[str, str]) -> None:
+    """One source in one format."""
+    loader = Loader(found.root, boundary(path))
+    loader.seen.update((found.root / document.path).resolve() for document in found.documents)
+    reader = FORMATS[kind].reader if kind in FORMATS else "markdown"
+    for entry, explicit in _entries(path, kind):
+        if reader == "markdown":
+            loader.load(entry, explicit=explicit)
+            continue
+        name, real = loader.name(entry.path), Path(os.path.realpath(entry.path))
+        if real in loader.seen:
+            continue
+        loader.seen.add(real)
+        if not explicit and not real.is_relative_to(loader.boundary):
+            loader.warnings.append(f"{name}: lies outside {loader.boundary} and is not read")
+        elif reader == "log":
+            try:
+                found.messages += read_log(entry.path)
+            except BadMemoryError as fault:
+                if explicit:
+                    raise
+                loader.warnings.append(f"{name}: is left out ({fault.message})")
+                continue
+            document = Document(path=name, digest=digest_file(entry.path), format="evidence", text="")
+            found.documents.append(document)
+        else:
+            found.add(*(_blocks(entry, name) if reader == "blocks" else _rows(entry.path, name, fields)))
+    for loaded in loader.loaded:
+        found.add(*_markdown(loaded))
+    found.warnings += loader.warnings
 
 
 def _markdown(loaded: Loaded) -> tuple[Document, list[MemoryUnit]]:
@@ -119,38 +190,121 @@ def _markdown(loaded: Loaded) -> tuple[Document, list[MemoryUnit]]:
         return document.model_copy(update={"hidden": ((0, len(raw)),)}), []
     lines, starts = Lines(loaded.masked), _starts(raw)
     pieces, carriers = segment(loaded.page, loaded.path.name)
-    units = []
-    for piece in pieces:
-        text = words(loaded.masked[piece.start : piece.end])
+    said, units = loaded.said, []
+    silent = _joined(said.silent)
+    for piece, own in _marked(pieces, said):
+        if any(low <= piece.start and piece.end <= high for low, high in _at(silent, piece.start)):
+            continue
+        text, heading = words(loaded.masked[piece.start : piece.end]), _titled(said.title, piece.heading)
         span = _span(loaded.name, lines, raw, starts, piece.start, piece.end)
-        secret = _touches(loaded.masks, piece.start, piece.end) or any(map(MASK.search, piece.heading))
-        units.append(_unit(text, piece.heading, kind_of(text), loaded.scope, span, secret))
+        secret = touches(loaded.masks, piece.start, piece.end) or any(map(MASK.search, heading))
+        units.append(_unit(text, heading, said.kind or kind_of(text), loaded.scope, span, secret, own))
     at = lines.byte
+    held = [*((one.start, one.end, one.reach) for one in carriers), *said.carriers]
     return document.model_copy(
         update={
+            "marks": dict(said.marks),
             "hidden": tuple((at(start), at(end)) for start, end in loaded.page.hidden),
-            "carriers": tuple(
-                Carrier(start=at(carrier.start), end=at(carrier.end), reach=at(carrier.reach))
-                for carrier in carriers
-            ),
+            "carriers": tuple(Carrier(start=at(a), end=at(b), reach=at(c)) for a, b, c in held),
         }
     ), units
 
 
-def _jsonl(path: Path, name: str) -> tuple[Document, list[MemoryUnit]]:
-    original = read_text(path)
+def _blocks(entry: Entry, name: str) -> tuple[Document, list[MemoryUnit]]:
+    """The blocks of a JSON file: each its own piece of Markdown."""
+    original = read_text(entry.path)
     raw = original.encode()
-    # escapes are blanked where secrets are looked for: what follows one must not hide behind it
-    masked, masks = mask(original, ESCAPE.sub(lambda found: " " * len(found.group()), original))
+    twice = original.lstrip("\ufeff \t\r\n").startswith('"')
+    masked, masks = mask(original, _unescaped(original, ESCAPE_TWICE if twice else ESCAPE))
     lines, starts = Lines(masked), _starts(raw)
-    units = []
-    for start, end, line in plain.parse(masked, str(path)):
-        text = words(line.text)
-        if WORDS.search(text):
+    parts, hidden, held, units = [], [], [], []
+    for value in values(masked, entry.path):
+        text, offsets = unescape(masked[value.start : value.end], value.layers)
+        page = parse(text, imports=False)
+        pieces, carriers = segment(page, value.label)
+        place = [value.start + offset for offset in offsets]
+        for piece in pieces:
+            said, heading = words(text[piece.start : piece.end]), _titled(value.label, piece.heading)
+            start, end = place[piece.start], place[piece.end]
             span = _span(name, lines, raw, starts, start, end)
-            kind, scope = line.kind or kind_of(text), line.scope or Scope()
-            units.append(_unit(text, (), kind, scope, span, _touches(masks, start, end)))
-    return Document(path=name, digest=digest(raw), format="jsonl", text=masked), units
+            secret = touches(masks, start, end) or any(map(MASK.search, heading))
+            units.append(_unit(said, heading, kind_of(said), entry.scope, span, secret, value.marks))
+        at = lines.byte
+        parts.append(Part(start=at(value.start), end=at(value.end), layers=value.layers, label=value.label))
+        hidden += [(at(place[start]), at(place[end])) for start, end in page.hidden]
+        held += [(at(place[one.start]), at(place[one.end]), at(place[one.reach])) for one in carriers]
+    return Document(
+        path=name,
+        digest=digest(raw),
+        scope=entry.scope,
+        format="json",
+        text=masked,
+        hidden=tuple(sorted(hidden)),
+        carriers=tuple(Carrier(start=a, end=b, reach=c) for a, b, c in held),
+        parts=tuple(parts),
+    ), units
+
+
+def _rows(path: Path, name: str, fields: Mapping[str, str]) -> tuple[Document, list[MemoryUnit]]:
+    """The rows of an export."""
+    original = read_text(path)
+    raw, listed = original.encode(), path.suffix.lower() == ".json"
+    # escapes are blanked where secrets are looked for: what follows one must not hide behind it
+    masked, masks = mask(original, _unescaped(original, ESCAPE))
+    lines, starts = Lines(masked), _starts(raw)
+    units, parts = [], []
+    for row in exports.rows(masked, str(path), fields, listed=listed):
+        text = words(row.text)
+        parts.append(Part(start=lines.byte(row.start), end=lines.byte(row.end)))
+        if WORDS.search(text):
+            span = _span(name, lines, raw, starts, row.start, row.end)
+            kind, scope = row.kind or kind_of(text), row.scope or Scope()
+            secret = touches(masks, row.start, row.end)
+            units.append(_unit(text, (), kind, scope, span, secret, row.marks))
+    form = "rows" if listed else "jsonl"
+    kept = tuple(parts) if listed else ()
+    return Document(path=name, digest=digest(raw), format=form, text=masked, parts=kept), units
+
+
+def _unescaped(text: str, escapes: re.Pattern[str]) -> str:
+    return escapes.sub(lambda found: " " * len(found.group()), text)
+
+
+def _titled(title: str, heading: tuple[str, ...]) -> tuple[str, ...]:
+    """A heading path under a title, unless it begins with that already."""
+    plain = [re.sub(r"[\W_]+", "", text).lower() for text in (title, *heading[:1])]
+    return heading if not plain[0] or plain[0] in plain[1:] else (title, *heading)
+
+
+def _marked(pieces: list[Piece], said: Said) -> Iterator[tuple[Piece, dict[str, str]]]:
+    """Each piece with the marks of its file and of the ranges it begins in. Pieces are in order."""
+    waiting = sorted(said.ranges, key=lambda item: item[0], reverse=True)
+    open_: list[tuple[int, int, Mapping[str, str]]] = []
+    for piece in pieces:
+        while waiting and waiting[-1][0] <= piece.start:
+            open_.append(waiting.pop())
+        open_ = [item for item in open_ if item[1] > piece.start]
+        marks = dict(said.marks)
+        for _, _, own in open_:
+            marks.update(own)
+        yield piece, marks
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges in order, those that touch as one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _at(ranges: list[tuple[int, int]], place: int) -> list[tuple[int, int]]:
+    """The last of some ranges, in order, that begins at or before a place."""
+    before = bisect.bisect_right(ranges, place, key=lambda item: item[0])
+    return ranges[before - 1 : before] if before else []
 
 
 def _span(source: str, lines: Lines, raw: bytes, starts: list[int], start: int, end: int) -> Span:
@@ -164,14 +318,14 @@ def _starts(raw: bytes) -> list[int]:
     return [0, *(match.end() for match in re.finditer(rb"\r\n?|\n", raw))]
 
 
-def _touches(ranges: list[tuple[int, int]], start: int, end: int) -> bool:
-    """Whether one of some ranges, in order and apart from each other, overlaps `start:end`."""
-    before = bisect.bisect_left(ranges, (end, 0)) - 1
-    return before >= 0 and ranges[before][1] > start
-
-
 def _unit(
-    text: str, heading: tuple[str, ...], kind: Kind, scope: Scope, span: Span, secret: bool
+    text: str,
+    heading: tuple[str, ...],
+    kind: Kind,
+    scope: Scope,
+    span: Span,
+    secret: bool,
+    marks: Mapping[str, str],
 ) -> MemoryUnit:
     stable, why = stability(text)
     return MemoryUnit(
@@ -184,6 +338,7 @@ def _unit(
         stable=stable,
         why=why,
         secret=secret,
+        marks=dict(marks),
     )
 
 
@@ -213,5 +368,6 @@ def _join(units: dict[str, MemoryUnit], found: list[MemoryUnit]) -> None:
                 "spans": (*known.spans, *unit.spans),
                 "scope": Scope(level=level, paths=paths),
                 "secret": known.secret or unit.secret,
+                "marks": {**unit.marks, **known.marks},
             }
         )
