@@ -1,24 +1,27 @@
-"""The guard: says what becomes of one tool call under a list of rules. The reference evaluator, standard library only.
+"""The guard: says what becomes of one tool call under a list of rules. The reference evaluator, standard
+library only.
 
-It ships in bundles as this one file (with `payloads.py`, which knows the harnesses' shapes) and is what `verify` and
-`decide` call. Rules come as the JSON of `rules.Rule`; what they mean is said there. Four parts, in this order: a
-parser of shell text (quoting, lists, pipes, subshells, substitutions, here-documents, functions, loops), an
-interpreter that walks the parsed text without running it and lists the commands that bash would run, tables of what
-well-known programs do with their arguments, and the evaluator with its index, session facts and decision log.
+It ships in bundles as this one file (with `payloads.py`, which knows the harnesses' shapes) and is what
+`verify` and `decide` call. Rules come as the JSON of `rules.Rule`; what they mean is said there. Four parts,
+in this order: a parser of shell text (quoting, lists, pipes, subshells, substitutions, here-documents,
+functions, loops), an interpreter that walks the parsed text without running it and lists the commands that
+bash would run, tables of what well-known programs do with their arguments, and the evaluator with its index,
+session facts and decision log.
 
-Not covered, and said so by the strength of each control: what a script, an interpreter (`python -c`), `make` or a
-remote machine does once it runs. What the shell itself decides only at run time (`eval "$x"`, `$(curl …) | sh`) is
-undecided. The text that a program writes into a file is known only where the shell gives it (here-documents, echo,
-printf, the script of `sed -i`).
+Not covered, and said so by the strength of each control: what a script, an interpreter (`python -c`), `make`
+or a remote machine does once it runs. What the shell itself decides only at run time (`eval "$x"`, `$(curl …)
+| sh`) is undecided. The text that a program writes into a file is known only where the shell gives it
+(here-documents, echo, printf, the script of `sed -i`).
 
-Run as a hook: `python3 -I -S -c "import sys; sys.path[0:0] = [FOLDER]; import guard; guard.main()" --harness claude_code
---policy guard.json` (`launch_command` writes it): importing it uses the compiled file in `__pycache__`, running it as
-a script would compile it anew on every call. It reads one payload on stdin and never raises: a fault of the guard
-itself answers as `on_error` says.
+Run as a hook: `python3 -I -S -c "import sys; sys.path[0:0] = [FOLDER]; import guard; guard.main()" --harness
+claude_code --policy guard.json` (`launch_command` writes it): importing it uses the compiled file in
+`__pycache__`, running it as a script would compile it anew on every call. It reads one payload on stdin and
+never raises: a fault of the guard itself answers as `on_error` says.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -49,11 +52,14 @@ class Unparsed(Exception):
 
 # ----------------------------------------------------------------------------------------------------
 # 1. Parser. Nodes are tuples; words are lists of parts:
-#    ("t", text, quoted)  ("v", name, op, parts, quoted)  ("c", node, quoted)  ("a", parts, quoted)  ("p", node)
+#    ("t", text, quoted)  ("v", name, op, parts, quoted)  ("c", node, quoted)  ("a", parts, quoted)  ("p",
+# node)
 
 
 class Parser:
-    """Shell text to nodes. `parse()` gives the node of all that could be read and whether that was everything."""
+    """Shell text to nodes. `parse()` gives the node of all that could be read and whether that was
+    everything.
+    """
 
     def __init__(self, text: str, depth: int = 0) -> None:
         self.s, self.i, self.n = text, 0, len(text)
@@ -478,8 +484,15 @@ class Parser:
             return ("group", body, self.redirects())
         if word == "[[":
             return self.double_bracket()
-        method = {"if": self.if_, "while": self.while_, "until": self.while_, "for": self.for_, "select": self.for_,
-                  "case": self.case_, "function": self.function_}.get(word)  # fmt: skip
+        method = {
+            "if": self.if_,
+            "while": self.while_,
+            "until": self.while_,
+            "for": self.for_,
+            "select": self.for_,
+            "case": self.case_,
+            "function": self.function_,
+        }.get(word)
         if method:
             self.i += len(word)
             return method()
@@ -753,8 +766,9 @@ def unescape(text: str) -> str:
 
 
 # ----------------------------------------------------------------------------------------------------
-# 2. Tables: what well-known programs do with their arguments. Data, not code; a program that is missing here is
-#    matched by its name, flags and arguments all the same, only its files and the values of its flags are not known.
+# 2. Tables: what well-known programs do with their arguments. Data, not code; a program that is missing here
+# is matched by its name, flags and arguments all the same, only its files and the values of its flags are not
+# known.
 
 # Options that take the next word as their value: by program, and by program and sub-command.
 VALUED_TEXT = """
@@ -894,12 +908,30 @@ def read_valued() -> dict[str, frozenset[str]]:
     for line in VALUED_TEXT.strip().replace("\n  ", " ").splitlines():
         name, _, options = line.partition(":")
         table[name] = frozenset(options.split())
-    for name, other in (("python3", "python"), ("pip3", "pip"), ("uvx", "uv"), ("egrep", "grep"), ("fgrep", "grep"),
-                        ("gawk", "awk"), ("mawk", "awk"), ("gsed", "sed"), ("podman", "docker"), ("tofu", "terraform"),
-                        ("gmake", "make"), ("npx", "npm"), ("podman run", "docker run"), ("podman exec", "docker exec"),
-                        ("podman build", "docker build"), ("nodejs", "node"), ("docker-compose", "docker compose"),
-                        ("docker container", "docker run"), ("py.test", "pytest"), ("gradlew", "gradle"),
-                        ("mvnw", "mvn"), ("bunx", "bun")):  # fmt: skip
+    for name, other in (
+        ("python3", "python"),
+        ("pip3", "pip"),
+        ("uvx", "uv"),
+        ("egrep", "grep"),
+        ("fgrep", "grep"),
+        ("gawk", "awk"),
+        ("mawk", "awk"),
+        ("gsed", "sed"),
+        ("podman", "docker"),
+        ("tofu", "terraform"),
+        ("gmake", "make"),
+        ("npx", "npm"),
+        ("podman run", "docker run"),
+        ("podman exec", "docker exec"),
+        ("podman build", "docker build"),
+        ("nodejs", "node"),
+        ("docker-compose", "docker compose"),
+        ("docker container", "docker run"),
+        ("py.test", "pytest"),
+        ("gradlew", "gradle"),
+        ("mvnw", "mvn"),
+        ("bunx", "bun"),
+    ):
         table[name] = table[other]
     return table
 
@@ -914,7 +946,8 @@ ONE_DASH = set(
 # Programs whose options may be shortened to any unambiguous beginning.
 ABBREVIATES = {"git"}
 
-# Words that stand before a command and run it: options with a value, and how many words go before the command.
+# Words that stand before a command and run it: options with a value, and how many words go before the
+# command.
 WRAPPERS: dict[str, tuple[str, int]] = {
     "sudo": ("-u -g -h -p -C -r -t -T -U -D -R --user --group --host --prompt --chdir --chroot", 0),
     "doas": ("-u -C", 0),
@@ -960,7 +993,8 @@ WRAPPERS: dict[str, tuple[str, int]] = {
     "coproc": ("", 0),
 }
 
-# Tools that run a tool of the project: `uv run pytest` is a pytest too. "*" stands for one word that is not it.
+# Tools that run a tool of the project: `uv run pytest` is a pytest too. "*" stands for one word that is not
+# it.
 RUNNERS = {
     "uv": ("run", "tool run"),
     "uvx": ("",),
@@ -1013,8 +1047,8 @@ INTERPRETERS = {
     "osascript",
 }
 
-# What a program does to the files that it is given: r reads, w writes, d deletes; `1` is one operand, `*` those that
-# are left, `$` the last one, `-` an operand that is no file. Options with a file follow.
+# What a program does to the files that it is given: r reads, w writes, d deletes; `1` is one operand, `*`
+# those that are left, `$` the last one, `-` an operand that is no file. Options with a file follow.
 FILES_TEXT = """
 cat: r*
 head: r*
@@ -1133,8 +1167,35 @@ gh release: -F=r --notes-file=r
 gh gist: r*
 """
 
-HOSTED = {"curl", "wget", "http", "https", "xh", "httpie", "ssh", "scp", "sftp", "rsync", "git", "nc", "ncat", "telnet",
-          "ftp", "ping", "dig", "nslookup", "host", "aria2c", "lynx", "w3m", "mosh", "sshfs", "gh", "pip", "npm"}  # fmt: skip
+HOSTED = {
+    "curl",
+    "wget",
+    "http",
+    "https",
+    "xh",
+    "httpie",
+    "ssh",
+    "scp",
+    "sftp",
+    "rsync",
+    "git",
+    "nc",
+    "ncat",
+    "telnet",
+    "ftp",
+    "ping",
+    "dig",
+    "nslookup",
+    "host",
+    "aria2c",
+    "lynx",
+    "w3m",
+    "mosh",
+    "sshfs",
+    "gh",
+    "pip",
+    "npm",
+}
 
 
 def read_files() -> dict[str, tuple[list[str], dict[str, str]]]:
@@ -1156,12 +1217,29 @@ BUILTINS_THAT_SET = {"read", "mapfile", "readarray", "getopts", "let", "printf",
 
 
 class Action:
-    """One simple command, or one call of another tool. `argv` is None for the latter; `accesses` are (r|w|d, path as
-    written, whole tree); `texts` are (path, added, removed) of what is known of the files' contents.
+    """One simple command, or one call of another tool. `argv` is None for the latter; `accesses` are (r|w|d,
+    path as written, whole tree); `texts` are (path, added, removed) of what is known of the files' contents.
     """
 
-    __slots__ = ("_args", "_files", "accesses", "agent", "argv", "branch", "cwd", "index", "input", "loose", "masked",
-                 "ok", "proved", "stdin", "texts", "tool", "via")  # fmt: skip
+    __slots__ = (
+        "_args",
+        "_files",
+        "accesses",
+        "agent",
+        "argv",
+        "branch",
+        "cwd",
+        "index",
+        "input",
+        "loose",
+        "masked",
+        "ok",
+        "proved",
+        "stdin",
+        "texts",
+        "tool",
+        "via",
+    )
 
     def __init__(
         self, argv: list[str] | None, cwd: tuple, tool: str = "Bash", tool_input: dict | None = None
@@ -1592,10 +1670,7 @@ class Walk:
         other = self.text(parts, state)
         known = isinstance(found, str) and not UNKNOWN.search(found)
         if operator in (":-", "-", ":=", "="):
-            if not known:
-                result = ANY
-            else:
-                result = other if found == "" and operator[0] == ":" else found
+            result = ANY if not known else other if found == "" and operator[0] == ":" else found
             if operator.endswith("=") and NAME.fullmatch(name):
                 state.vars[name] = result or ""
             return result or ""
@@ -1700,16 +1775,18 @@ class Walk:
             or self.files.listed is not None
         ):
             return [literal if self.files.listed is not None and not UNKNOWN.search(field) else MANY]
-        made = any(True for action in self.actions if not harmless(action))
         matches = self.files.glob(state.cwd[0], field)
-        if matches is None or made:
+        if matches is None or any(makes_files(action) for action in self.actions):
             return [*(matches or [])[:50], globbed(field)]
         return matches or [literal]
 
     def assigned(self, text: str, state: State) -> None:
         """Names that an arithmetic text sets."""
-        for match in re.finditer(r"([A-Za-z_]\w*)\s*(?:[-+*/%&|^]|<<|>>)?=(?!=)|(?:\+\+|--)\s*([A-Za-z_]\w*)"
-                                 r"|([A-Za-z_]\w*)\s*(?:\+\+|--)", text):  # fmt: skip
+        for match in re.finditer(
+            r"([A-Za-z_]\w*)\s*(?:[-+*/%&|^]|<<|>>)?=(?!=)|(?:\+\+|--)\s*([A-Za-z_]\w*)"
+            r"|([A-Za-z_]\w*)\s*(?:\+\+|--)",
+            text,
+        ):
             state.vars[match[1] or match[2] or match[3]] = ANY
 
     # -- simple commands
@@ -1988,7 +2065,7 @@ class Walk:
         inner = state.copy()
         inner.errexit = False
         inner.funcs = {}
-        inner.vars = {key: value for key, value in state.vars.items()}
+        inner.vars = dict(state.vars)
         self.out = None
         if command:
             if i >= n:
@@ -2071,23 +2148,20 @@ class Walk:
                 action.branch = self.files.branches(action.cwd)
 
 
-def harmless(action: Action) -> bool:
-    return bool(action.argv) and base(action.argv[0]) in (
-        "cd",
-        "echo",
-        "set",
-        "export",
-        "true",
-        ":",
-        "pwd",
-        "ls",
-        "test",
-    )
+def makes_files(action: Action) -> bool:
+    """Whether an action may change what a pattern later in the line matches, as far as the tables know."""
+    if action.loose or any(how != "r" for how, _, _ in action.accesses) or not action.argv:
+        return True
+    name = base(action.argv[0])
+    return name in UNPACKING or any(role[0] in "wd" for role in FILES.get(name, ((), {}))[0])
+
+
+UNPACKING = {"tar", "unzip", "git", "curl", "wget", "dd", "split", "csplit", "7z", "cpio"}
 
 
 def globbed(field: str) -> str:
-    """A pattern that may match files that an earlier command makes."""
-    return re.sub("[\2\3]", ANY, field).replace(CLASS, ANY) if CLASS not in field else MANY
+    """A pattern that may match files that an earlier command makes: no word, or some of that shape."""
+    return re.sub("[\2\3]", MANY, field) if CLASS not in field else MANY
 
 
 def jumps(node) -> bool:
@@ -2159,7 +2233,7 @@ def brace(atoms: list, depth: int) -> list[list]:
         inside = atoms[start + 1 : end]
         if len(cuts) > 1:
             cuts.append(end)
-            choices = [atoms[a + 1 : b] for a, b in zip(cuts, cuts[1:], strict=False)]
+            choices = [atoms[a + 1 : b] for a, b in itertools.pairwise(cuts)]
         else:
             choices = sequence("".join(inside)) if all(isinstance(one, str) for one in inside) else []
         if not choices:
@@ -2296,8 +2370,12 @@ def do_read(walk: Walk, action: Action, argv: list[str], state: State) -> None:
             walk.widen(state)
         elif NAME.match(name):
             match = NAME.match(name)
-            state.vars[match[0]] = [MANY] if base(argv[0]) in ("read", "mapfile", "readarray") and (
-                "-a" in argv or base(argv[0]) != "read") else ANY  # type: ignore[index]  # fmt: skip
+            state.vars[match[0]] = (
+                [MANY]
+                if base(argv[0]) in ("read", "mapfile", "readarray")
+                and ("-a" in argv or base(argv[0]) != "read")
+                else ANY
+            )  # type: ignore[index]
     if base(argv[0]) == "read" and not any(not word.startswith("-") for word in argv[1:]):
         state.vars["REPLY"] = ANY
     walk.out = None
@@ -2391,8 +2469,13 @@ def do_find(walk: Walk, action: Action, argv: list[str], state: State) -> None:
                 if argv[i].endswith("dir"):
                     scope.cwd = (None,)
                 several = argv[end : end + 1] == ["+"]
-                walk.execute([(MANY if several else under) if word == "{}" else word.replace("{}", under) for word in inner],
-                             scope)  # fmt: skip
+                walk.execute(
+                    [
+                        (MANY if several else under) if word == "{}" else word.replace("{}", under)
+                        for word in inner
+                    ],
+                    scope,
+                )
             walk.via, i = kept, end
         elif argv[i] in ("-fprint", "-fprintf", "-fls") and i + 1 < len(argv):
             action.accesses.append(("w", argv[i + 1], False))
@@ -2428,7 +2511,9 @@ def do_su(walk: Walk, action: Action, argv: list[str], state: State) -> None:
 
 
 def do_alias(walk: Walk, action: Action, argv: list[str], state: State) -> None:
-    """An alias counts from the next line on, where the shell expands aliases: then its name may be any command."""
+    """An alias counts from the next line on, where the shell expands aliases: then its name may be any
+    command.
+    """
     walk.out = ""
     for word in argv[1:]:
         name, equals, text = word.partition("=")
@@ -2464,8 +2549,14 @@ def do_git(walk: Walk, action: Action, argv: list[str], state: State) -> None:
     if sub == "bisect" and words[1:2] == ["run"]:
         walk.execute(argv[argv.index("run") + 1 :], state.copy())
     if sub in ("checkout", "switch"):
-        name = next((value for flag, value, _ in args.flags if flag in ("-b", "-B", "-c", "-C", "--create", "--orphan",
-                     "--force-create") and value), None)  # fmt: skip
+        name = next(
+            (
+                value
+                for flag, value, _ in args.flags
+                if flag in ("-b", "-B", "-c", "-C", "--create", "--orphan", "--force-create") and value
+            ),
+            None,
+        )
         if name is None and len(words) == 2 and not args.after_dashes:
             here = joined(state.cwd, words[1])
             if sub == "switch" or not (len(here) == 1 and here[0] and walk.files.exists(here[0])):
@@ -2481,26 +2572,61 @@ def do_exit(walk: Walk, action: Action, argv: list[str], state: State) -> None:
 
 
 HANDLERS = {
-    "cd": do_cd, "pushd": do_cd, "popd": do_popd, "eval": do_eval, "source": do_source, ".": do_source, "trap": do_trap,
-    "set": do_set, "shift": do_shift, "unset": do_unset, "read": do_read, "mapfile": do_read, "readarray": do_read,
-    "getopts": do_read, "let": do_read, "echo": do_echo, "printf": do_printf, "cat": do_cat, "tee": do_tee,
-    "pwd": do_pwd, "true": do_true, ":": do_true, "false": do_false, "find": do_find, "ssh": do_ssh, "su": do_su,
-    "script": do_su, "runuser": do_su, "alias": do_alias, "git": do_git, "exit": do_exit,
-}  # fmt: skip
+    "cd": do_cd,
+    "pushd": do_cd,
+    "popd": do_popd,
+    "eval": do_eval,
+    "source": do_source,
+    ".": do_source,
+    "trap": do_trap,
+    "set": do_set,
+    "shift": do_shift,
+    "unset": do_unset,
+    "read": do_read,
+    "mapfile": do_read,
+    "readarray": do_read,
+    "getopts": do_read,
+    "let": do_read,
+    "echo": do_echo,
+    "printf": do_printf,
+    "cat": do_cat,
+    "tee": do_tee,
+    "pwd": do_pwd,
+    "true": do_true,
+    ":": do_true,
+    "false": do_false,
+    "find": do_find,
+    "ssh": do_ssh,
+    "su": do_su,
+    "script": do_su,
+    "runuser": do_su,
+    "alias": do_alias,
+    "git": do_git,
+    "exit": do_exit,
+}
 
 DIRECTED = {
-    "git": ("-C",), "make": ("-C", "--directory"), "gmake": ("-C", "--directory"), "pnpm": ("-C", "--dir"),
-    "npm": ("--prefix", "-C"), "yarn": ("--cwd",), "bun": ("--cwd",), "uv": ("--directory",), "cargo": ("-C",),
-    "poetry": ("-C", "--directory"), "go": ("-C",), "ninja": ("-C",),
-}  # fmt: skip
+    "git": ("-C",),
+    "make": ("-C", "--directory"),
+    "gmake": ("-C", "--directory"),
+    "pnpm": ("-C", "--dir"),
+    "npm": ("--prefix", "-C"),
+    "yarn": ("--cwd",),
+    "bun": ("--cwd",),
+    "uv": ("--directory",),
+    "cargo": ("-C",),
+    "poetry": ("-C", "--directory"),
+    "go": ("-C",),
+    "ninja": ("-C",),
+}
 
 
 # -- arguments of one command
 
 
 class Args:
-    """argv taken apart. `flags` are (name, value or None, sure); `words` are (word, kind): 0 an argument, 1 perhaps the
-    value of a flag that is not in the tables, 2 perhaps nothing or a flag (unknown at rest).
+    """argv taken apart. `flags` are (name, value or None, sure); `words` are (word, kind): 0 an argument, 1
+    perhaps the value of a flag that is not in the tables, 2 perhaps nothing or a flag (unknown at rest).
     """
 
     __slots__ = ("after_dashes", "flags", "unknown", "words")
@@ -2524,7 +2650,7 @@ class Args:
             word = argv[i]
             i += 1
             if word == "" or self.after_dashes:
-                self.words.append((word, 2 if word[:1] == MANY else 0))
+                self.words.append((word, 2 if MANY in word else 0))
                 continue
             first = word[0]
             if first in "\0\1":
@@ -2532,7 +2658,7 @@ class Args:
                 self.words.append((word, 2))
                 continue
             if first != "-" or word == "-":
-                self.words.append((word, 2 if word == MANY else 0))
+                self.words.append((word, 2 if MANY in word else 0))
                 if len(self.words) <= 2 and known:
                     path += " " + word
                     more = VALUED.get(path)
@@ -2597,14 +2723,18 @@ class Args:
 
 
 class Disk:
-    """What the guard asks about files. With `listed` (a case says what exists) the disk itself is not asked."""
+    """What the guard asks about files. With `listed` (a case says what exists) the disk itself is not
+    asked.
+    """
 
     def __init__(
         self, root: str, listed: list[str] | None = None, branch: str | None = None, home: str = ""
     ) -> None:
         self.home = home or os.environ.get("HOME") or "/"
         self.root, self.branch = root, branch
-        self.listed = None if listed is None else {os.path.normpath(root + "/" + path) for path in listed}
+        self.listed = (
+            None if listed is None else {os.path.normpath(os.path.join(root, path)) for path in listed}
+        )
         self.read: dict[str, str | None] = {}
 
     def exists(self, path: str) -> bool:
@@ -2654,7 +2784,9 @@ class Disk:
         return found
 
     def glob(self, cwd: str, field: str) -> list[str] | None:
-        """The files that an unquoted pattern names, as bash writes them, sorted; None where there are too many."""
+        """The files that an unquoted pattern names, as bash writes them, sorted; None where there are too
+        many.
+        """
         import fnmatch
 
         whole = field.translate(LITERAL)
@@ -2770,7 +2902,9 @@ def compiled(text: str, flags: int = 0) -> re.Pattern:
 
 
 def tokens(text: str, glob: bool, segments: bool = False) -> list[str]:
-    """A glob or a word with unknown parts as single characters and stars: "**" any text, "*" no slash, "?" one."""
+    """A glob or a word with unknown parts as single characters and stars: "**" any text, "*" no slash, "?"
+    one.
+    """
     out: list[str] = []
     i = 0
     while i < len(text):
@@ -3011,10 +3145,7 @@ def match_path(globs: tuple[str, ...], name: str | None, absolute: str, home: st
         if subject is None:
             continue
         value = glob.match(subject)
-        if glob.negative:
-            found = min(found, 2 - value)
-        else:
-            found = max(found, value)
+        found = min(found, 2 - value) if glob.negative else max(found, value)
     return found
 
 
@@ -3098,8 +3229,11 @@ def shell_files(action: Action) -> list[tuple[str, str, bool]]:
         if how and value:
             found.append((how, value.removeprefix("@"), False))
     if name == "curl":
-        found += [("r", value[1:], False) for flag, value, _ in args.flags
-                  if flag.startswith(("-d", "--data", "-F", "--form", "--json")) and value and "@" in value[:1]]  # fmt: skip
+        found += [
+            ("r", value[1:], False)
+            for flag, value, _ in args.flags
+            if flag.startswith(("-d", "--data", "-F", "--form", "--json")) and value and "@" in value[:1]
+        ]
     left = list(words)
     last = ""
     for role in operands:
@@ -3123,13 +3257,22 @@ def shell_files(action: Action) -> list[tuple[str, str, bool]]:
     return found
 
 
-WRITING_FORMATTERS = {"gofmt": ("-w",), "goimports": ("-w",), "prettier": ("--write", "-w"), "eslint": ("--fix",),
-                      "clang-format": ("-i",), "shfmt": ("-w",), "autopep8": ("-i",), "yapf": ("-i",)}  # fmt: skip
+WRITING_FORMATTERS = {
+    "gofmt": ("-w",),
+    "goimports": ("-w",),
+    "prettier": ("--write", "-w"),
+    "eslint": ("--fix",),
+    "clang-format": ("-i",),
+    "shfmt": ("-w",),
+    "autopep8": ("-i",),
+    "yapf": ("-i",),
+}
 
 
 def tar_roles(argv: list[str], given: set[str]) -> tuple[list[str], dict[str, str]]:
     letters = "".join(flag[1:] for flag in given if not flag.startswith("--")) + (
-        argv[1] if len(argv) > 1 and not argv[1].startswith("-") else "")  # fmt: skip
+        argv[1] if len(argv) > 1 and not argv[1].startswith("-") else ""
+    )
     old = len(argv) > 1 and not argv[1].startswith("-")
     if "c" in letters or "--create" in given or "r" in letters:
         return (["-1", "w1", "r*"] if old else ["r*"]), {"-f": "w", "--file": "w"}
@@ -3172,8 +3315,18 @@ def git_files(words: list[str], args: Args, row: tuple | None) -> list[tuple[str
     return found
 
 
-FILE_TOOLS = {"Read": "r", "Write": "w", "Edit": "w", "MultiEdit": "w", "NotebookEdit": "w", "NotebookRead": "r",
-              "LS": "l", "Glob": "l", "Grep": "g", "Delete": "d"}  # fmt: skip
+FILE_TOOLS = {
+    "Read": "r",
+    "Write": "w",
+    "Edit": "w",
+    "MultiEdit": "w",
+    "NotebookEdit": "w",
+    "NotebookRead": "r",
+    "LS": "l",
+    "Glob": "l",
+    "Grep": "g",
+    "Delete": "d",
+}
 PATH_KEYS = (
     "file_path",
     "notebook_path",
@@ -3190,8 +3343,23 @@ WRITE_NAMES = re.compile(
 )
 DELETE_NAMES = re.compile(r"delete|remove|unlink|rmdir|trash")
 SHELL_NAMES = re.compile(r"bash|shell|exec|terminal|command|process|monitor|run_in", re.I)
-NO_SHELL = {"Read", "Write", "Edit", "MultiEdit", "NotebookEdit", "Glob", "Grep", "LS", "WebFetch", "WebSearch", "Task",
-            "Agent", "Skill", "TodoWrite", "Stop"}  # fmt: skip
+NO_SHELL = {
+    "Read",
+    "Write",
+    "Edit",
+    "MultiEdit",
+    "NotebookEdit",
+    "Glob",
+    "Grep",
+    "LS",
+    "WebFetch",
+    "WebSearch",
+    "Task",
+    "Agent",
+    "Skill",
+    "TodoWrite",
+    "Stop",
+}
 
 
 def tool_files(action: Action) -> list[tuple[str, str, bool]]:
@@ -3229,8 +3397,14 @@ def tool_texts(action: Action, disk: Disk) -> list[tuple[str, str | None, str | 
     """(path, text that is put in, text that is taken out)."""
     given = action.input
     path = next((given[key] for key in PATH_KEYS if isinstance(given.get(key), str)), "")
-    content = next((given[key] for key in ("content", "new_source", "file_text", "contents", "text", "data")
-                    if isinstance(given.get(key), str)), None)  # fmt: skip
+    content = next(
+        (
+            given[key]
+            for key in ("content", "new_source", "file_text", "contents", "text", "data")
+            if isinstance(given.get(key), str)
+        ),
+        None,
+    )
     edits = given.get("edits") if isinstance(given.get("edits"), list) else [given]
     found: list[tuple[str, str | None, str | None]] = []
     if content is not None:
@@ -3261,14 +3435,20 @@ def tool_texts(action: Action, disk: Disk) -> list[tuple[str, str | None, str | 
 
 
 COMMENTS = (
-    (r"//[^\n]*|/\*[\s\S]*?\*/", r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`",
-     "ts tsx js jsx mjs cjs mts cts java kt kts go rs c h cc cpp hpp cs swift scala php dart proto scss less vue svelte"),
-    (r"#[^\n]*", r"\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'",
-     "py pyi rb sh bash zsh yaml yml toml pl r ex exs nix tf cfg ini dockerfile makefile mk"),
+    (
+        r"//[^\n]*|/\*[\s\S]*?\*/",
+        r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`",
+        "ts tsx js jsx mjs cjs mts cts java kt kts go rs c h cc cpp hpp cs swift scala php dart proto scss less vue svelte",
+    ),
+    (
+        r"#[^\n]*",
+        r"\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'",
+        "py pyi rb sh bash zsh yaml yml toml pl r ex exs nix tf cfg ini dockerfile makefile mk",
+    ),
     (r"--[^\n]*|/\*[\s\S]*?\*/", r"'(?:''|[^'])*'", "sql lua hs elm"),
     (r"<!--[\s\S]*?-->", r"(?!)", "html xml md svg"),
     (r"/\*[\s\S]*?\*/", r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", "css"),
-)  # fmt: skip
+)
 
 
 def code_of(text: str, path: str) -> str:
@@ -3427,8 +3607,20 @@ def gh_messages(words: list[str], args: Args, action: Action, disk: Disk) -> lis
                 body = value
         elif flag in ("-F", "--body-file", "--notes-file"):
             body = given_text(value or "", action, disk)
-        elif flag in ("--fill", "-f", "--fill-first", "--fill-verbose", "--editor", "-e", "--web", "-w", "--template",
-                      "-T", "--generate-notes", "--recover"):  # fmt: skip
+        elif flag in (
+            "--fill",
+            "-f",
+            "--fill-first",
+            "--fill-verbose",
+            "--editor",
+            "-e",
+            "--web",
+            "-w",
+            "--template",
+            "-T",
+            "--generate-notes",
+            "--recover",
+        ):
             later = True
     if title is None and body is None and verb not in ("create", "new", "comment", "note"):
         return []
@@ -3494,18 +3686,34 @@ class Call:
         self.tool = call.get("tool") if isinstance(call.get("tool"), str) else ""
         self.input = call.get("input") if isinstance(call.get("input"), dict) else {}
         event = call.get("event")
-        self.event = event if isinstance(event, str) else {"Stop": "stop", "SubagentStop": "stop", "Prompt": "prompt",
-                                                           "SessionStart": "session_start"}.get(self.tool, "pre_tool")  # fmt: skip
+        self.event = (
+            event
+            if isinstance(event, str)
+            else {
+                "Stop": "stop",
+                "SubagentStop": "stop",
+                "Prompt": "prompt",
+                "SessionStart": "session_start",
+            }.get(self.tool, "pre_tool")
+        )
         given_root, cwd = call.get("root"), call.get("cwd")
-        self.root = os.path.normpath(root or (given_root if isinstance(given_root, str) and given_root else None)
-                                     or (cwd if isinstance(cwd, str) and cwd.startswith("/") else "") or os.getcwd())  # fmt: skip
+        self.root = os.path.normpath(
+            root
+            or (given_root if isinstance(given_root, str) and given_root else None)
+            or (cwd if isinstance(cwd, str) and cwd.startswith("/") else "")
+            or os.getcwd()
+        )
         self.cwd = (
             os.path.normpath(os.path.join(self.root, cwd)) if isinstance(cwd, str) and cwd else self.root
         )
         exists = call.get("exists")
         branch = call.get("branch")
-        self.disk = Disk(self.root, [one for one in exists if isinstance(one, str)] if isinstance(exists, list) else None,
-                         branch if isinstance(branch, str) else None, home)  # fmt: skip
+        self.disk = Disk(
+            self.root,
+            [one for one in exists if isinstance(one, str)] if isinstance(exists, list) else None,
+            branch if isinstance(branch, str) else None,
+            home,
+        )
         self.agent = call.get("agent") if isinstance(call.get("agent"), str) else ""
         prompt = call.get("prompt", self.input.get("prompt") if self.event == "prompt" else None)
         self.prompt = prompt if isinstance(prompt, str) else ""
@@ -3652,8 +3860,14 @@ class Judge:
         else:
             texts = list(action.texts)
             if action.argv and base(action.argv[0]) in ("sed", "gsed", "perl"):
-                script = " ".join([value for flag, value, _ in action.args.flags if value and flag in ("-e", "--expression")]
-                                  or [word for word, _ in action.args.words[:1]])  # fmt: skip
+                script = " ".join(
+                    [
+                        value
+                        for flag, value, _ in action.args.flags
+                        if value and flag in ("-e", "--expression")
+                    ]
+                    or [word for word, _ in action.args.words[:1]]
+                )
                 texts += [
                     (place.absolute, script, script) for how, place in files(action, disk) if how == "w"
                 ]
@@ -3871,11 +4085,23 @@ class Judge:
 
 
 PREDICATES = {
-    "all": Judge.all, "any": Judge.any, "not": Judge.not_, "always": Judge.always, "command": Judge.command,
-    "path": Judge.path, "content": Judge.content, "message": Judge.message, "host": Judge.host, "tool": Judge.tool,
-    "mcp": Judge.mcp, "agent": Judge.agent, "prompt": Judge.prompt, "seen": Judge.seen, "ran": Judge.ran,
+    "all": Judge.all,
+    "any": Judge.any,
+    "not": Judge.not_,
+    "always": Judge.always,
+    "command": Judge.command,
+    "path": Judge.path,
+    "content": Judge.content,
+    "message": Judge.message,
+    "host": Judge.host,
+    "tool": Judge.tool,
+    "mcp": Judge.mcp,
+    "agent": Judge.agent,
+    "prompt": Judge.prompt,
+    "seen": Judge.seen,
+    "ran": Judge.ran,
     "edited": Judge.edited,
-}  # fmt: skip
+}
 
 
 # -- commands
@@ -4010,7 +4236,7 @@ def flag_given(flag: str, argv: list[str], args: Args) -> int:
 def cluster_could(flag: str, word: str) -> int:
     if glob_word(flag, word):
         return MAYBE
-    if meet(tokens(flag, False) + ["=", "**"], tokens(word, False)):
+    if meet([*tokens(flag, False), "=", "**"], tokens(word, False)):
         return MAYBE
     if MANY in word and word.startswith((MANY, "-")):
         head = word.split(MANY)[0]
@@ -4021,13 +4247,13 @@ def cluster_could(flag: str, word: str) -> int:
 
 def value_given(test: dict, args: Args) -> int:
     found = NO
-    for name, value, sure in args.flags:
+    for name, value, _ in args.flags:
         if name not in test["flags"] or value is None:
             continue
         here = any_glob(test["any_of"], value) if test.get("any_of") else YES
         if test.get("none_of"):
             here = min(here, YES - any_glob(test["none_of"], value))
-        found = max(found, here if sure or here == NO else here)
+        found = max(found, here)
     if found == NO and args.unknown:
         for word in args.unknown:
             if any(cluster_could(flag, word) for flag in test["flags"]):
@@ -4058,8 +4284,14 @@ def arguments_hold(p: dict, words: list[tuple[str, int]]) -> int:
         found = min(found, NO if least_ambiguous > limit else MAYBE if unknown else YES)
     if p.get("min_args") is not None:
         limit = p["min_args"]
-        found = min(found, YES if sure >= limit or (most >= limit and most < 10**6 and not any(
-            kind == 2 for _, kind in words)) else MAYBE if most >= limit else NO)  # fmt: skip
+        found = min(
+            found,
+            YES
+            if sure >= limit or (most >= limit and most < 10**6 and not any(kind == 2 for _, kind in words))
+            else MAYBE
+            if most >= limit
+            else NO,
+        )
     return found
 
 
@@ -4067,10 +4299,10 @@ def could(globs, word: str) -> bool:
     """Whether a word that may be several can hold one that matches."""
     if word == MANY:
         return True
-    pieces = [piece for piece in word.split(MANY)]
+    pieces = word.split(MANY)
     for glob in globs:
         form = tokens(glob, True)
-        forms = [tokens(pieces[0], False) + ["**"], ["**", *tokens(pieces[-1], False)], tokens(word, False)]
+        forms = [[*tokens(pieces[0], False), "**"], ["**", *tokens(pieces[-1], False)], tokens(word, False)]
         if any(meet(form, one) for one in forms):
             return True
     return False
@@ -4240,11 +4472,21 @@ def as_json(rule) -> dict:
 _last: tuple = (None, None, 0)
 
 
-def decide(rules, call: dict, session=(), *, root: str | None = None, on_error: str = "deny", nobody: str = "ask",
-           protect=(), home: str = "") -> dict:  # fmt: skip
-    """What becomes of a call: `decision` (deny, ask, require, warn or allow) and the `rule`, `source`, `line`,
-    `message`, `instead` behind it, `why` (fired, undecided, protected, fault, quiet) and `also`, the ids of the
-    other rules that fired. `rules` are Rules or their JSON, `session` the neutral calls before this one.
+def decide(
+    rules,
+    call: dict,
+    session=(),
+    *,
+    root: str | None = None,
+    on_error: str = "deny",
+    nobody: str = "ask",
+    protect=(),
+    home: str = "",
+) -> dict:
+    """What becomes of a call: `decision` (deny, ask, require, warn or allow) and the `rule`, `source`,
+    `line`, `message`, `instead` behind it, `why` (fired, undecided, protected, fault, quiet) and `also`, the
+    ids of the other rules that fired. `rules` are Rules or their JSON, `session` the neutral calls before
+    this one.
 
     `allow` only says that no rule objects. Never raises: a fault answers as `on_error` says.
     """
@@ -4264,15 +4506,30 @@ def decide(rules, call: dict, session=(), *, root: str | None = None, on_error: 
 def fault(error: BaseException, on_error: str) -> dict:
     text = f"the guard failed ({type(error).__name__}), so this call is answered as on_error says"
     decision = on_error if on_error in ("deny", "ask", "warn") else "deny"
-    return {"decision": decision, "rule": "", "source": "", "line": 0, "message": text, "instead": "", "why": "fault",
-            "also": []}  # fmt: skip
+    return {
+        "decision": decision,
+        "rule": "",
+        "source": "",
+        "line": 0,
+        "message": text,
+        "instead": "",
+        "why": "fault",
+        "also": [],
+    }
 
 
 def judge(index, call: Call, session: Session, on_error: str, nobody: str, protect: tuple[str, ...]) -> dict:
     if protect and call.event == "pre_tool" and touches(call, protect):
-        return {"decision": "deny", "rule": "guard", "source": "", "line": 0, "why": "protected", "instead": "",
-                "message": "these files hold the rules that are compiled from memory: change the memory and compile again",
-                "also": []}  # fmt: skip
+        return {
+            "decision": "deny",
+            "rule": "guard",
+            "source": "",
+            "line": 0,
+            "why": "protected",
+            "instead": "",
+            "message": "these files hold the rules that are compiled from memory: change the memory and compile again",
+            "also": [],
+        }
     best: tuple[int, int] = (0, 0)
     winner: dict | None = None
     why, fired = "quiet", []
@@ -4290,8 +4547,16 @@ def judge(index, call: Call, session: Session, on_error: str, nobody: str, prote
         if (weight, value) > best:
             best, winner, why = (weight, value), rule, "fired" if value == YES else "undecided"
     if winner is None:
-        return {"decision": "allow", "rule": "", "source": "", "line": 0, "message": "", "instead": "", "why": why,
-                "also": []}  # fmt: skip
+        return {
+            "decision": "allow",
+            "rule": "",
+            "source": "",
+            "line": 0,
+            "message": "",
+            "instead": "",
+            "why": why,
+            "also": [],
+        }
     decision = {4: "deny", 3: "ask", 2: "require", 1: "warn"}[best[0]]
     if decision == "ask" and nobody == "deny":
         decision = "deny"
@@ -4301,19 +4566,31 @@ def judge(index, call: Call, session: Session, on_error: str, nobody: str, prote
         message = (
             "whether this rule applies shows only when the command runs; write it out plainly. " + message
         )
-    return {"decision": decision, "rule": winner["id"], "source": span.get("source", ""), "line": span.get("line", 0),
-            "message": message, "instead": winner.get("instead", ""), "why": why,
-            "also": [one for one in fired if one != winner["id"]]}  # fmt: skip
+    return {
+        "decision": decision,
+        "rule": winner["id"],
+        "source": span.get("source", ""),
+        "line": span.get("line", 0),
+        "message": message,
+        "instead": winner.get("instead", ""),
+        "why": why,
+        "also": [one for one in fired if one != winner["id"]],
+    }
 
 
 def touches(call: Call, protect: tuple[str, ...]) -> bool:
-    """Whether a call surely writes or deletes a protected file. A path that only run time knows is let through: else
-    every `> "$out"` would be refused; an interpreter's text that names such a file is not.
+    """Whether a call surely writes or deletes a protected file. A path that only run time knows is let
+    through: else every `> "$out"` would be refused; an interpreter's text that names such a file is not.
     """
     names = []
     for glob in protect:
-        path = glob[1:] if glob.startswith("//") else call.disk.home + glob[1:] if glob.startswith("~/") else (
-            call.root + "/" + glob.strip("/"))  # fmt: skip
+        path = (
+            glob[1:]
+            if glob.startswith("//")
+            else call.disk.home + glob[1:]
+            if glob.startswith("~/")
+            else (call.root + "/" + glob.strip("/"))
+        )
         path = path.removesuffix("/**").rstrip("/")
         names += [path] + (
             [path[len(call.root) + 1 :]] if inside(path, call.root) and path != call.root else []
@@ -4546,9 +4823,17 @@ def record(path: str, shape: str, call: dict, decision: dict) -> None:
     shortened."""
     import time
 
-    row = {"at": round(time.time(), 3), "harness": shape, "session": call.get("session", ""),
-           "event": call.get("event", ""), "tool": call.get("tool", ""), "decision": decision["decision"],
-           "rule": decision["rule"], "why": decision["why"], "also": decision["also"]}  # fmt: skip
+    row = {
+        "at": round(time.time(), 3),
+        "harness": shape,
+        "session": call.get("session", ""),
+        "event": call.get("event", ""),
+        "tool": call.get("tool", ""),
+        "decision": decision["decision"],
+        "rule": decision["rule"],
+        "why": decision["why"],
+        "also": decision["also"],
+    }
     if decision["decision"] != "allow":
         given = call.get("input", {})
         what = next(

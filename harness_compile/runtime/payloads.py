@@ -73,88 +73,135 @@ DEEPAGENTS = {
 }
 DCODE = {"task": ("Task", {"description": "prompt"}), "delete": ("Delete", {}), "Agent": ("Task", {})}
 TOOLS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
-    "claude_code": SAME, "dcode": DCODE, "letta_code": LETTA, "letta_mod": LETTA, "pi": PI, "openclaw":
-    OPENCLAW, "deepagents": DEEPAGENTS,
-}  # fmt: skip
+    "claude_code": SAME,
+    "dcode": DCODE,
+    "letta_code": LETTA,
+    "letta_mod": LETTA,
+    "pi": PI,
+    "openclaw": OPENCLAW,
+    "deepagents": DEEPAGENTS,
+}
 
-# Native name of an event: neutral one; None: after a tool that failed.
-EVENTS = {
-    "PreToolUse": "pre_tool", "PermissionRequest": "pre_tool", "PostToolUse": "post_tool",
-    "PostToolUseFailure": "post_tool", "UserPromptSubmit": "prompt", "Stop": "stop", "SubagentStop": "stop",
-    "SessionStart": "session_start",
-    "tool_call": "pre_tool", "tool_result": "post_tool", "input": "prompt", "agent_before_settle": "stop",
-    "turn_end": "stop", "session_start": "session_start",
-    "before_tool_call": "pre_tool", "after_tool_call": "post_tool", "before_prompt_build": "prompt",
-    "before_agent_finalize": "stop",
-    "tool_start": "pre_tool", "tool_end": "post_tool", "turn_start": "prompt", "approval": "pre_tool",
-    "execution": "pre_tool", "pre_tool": "pre_tool", "post_tool": "post_tool", "prompt": "prompt", "stop":
-    "stop",
-}  # fmt: skip
+# The native names of an event, in the order of NEUTRAL, by shape; a tool that failed has a name of its own in
+# hooks.
+NEUTRAL = ("pre_tool", "post_tool", "prompt", "stop", "session_start")
+HOOKS = ("PreToolUse", "PostToolUse", "UserPromptSubmit", "Stop", "SessionStart")
+NATIVE: dict[str, tuple[str, ...]] = {
+    "claude_code": HOOKS,
+    "dcode": HOOKS,
+    "letta_code": HOOKS,
+    "letta_mod": ("approval", "tool_end", "turn_start", "turn_end", "conversation_open"),
+    "pi": ("tool_call", "tool_result", "input", "agent_before_settle", "session_start"),
+    "openclaw": (
+        "before_tool_call",
+        "after_tool_call",
+        "before_prompt_build",
+        "before_agent_finalize",
+        "session_start",
+    ),
+    "deepagents": NEUTRAL,
+}
+EVENTS = {name: event for names in NATIVE.values() for name, event in zip(names, NEUTRAL, strict=True)} | {
+    "PermissionRequest": "pre_tool",
+    "PostToolUseFailure": "post_tool",
+    "SubagentStop": "stop",
+    "tool_start": "pre_tool",
+    "execution": "pre_tool",
+}
 EVENT_KEYS = ("hook_event_name", "event_type", "hook", "type", "phase", "event")
+EVENT_KEY = {
+    "claude_code": "hook_event_name",
+    "dcode": "hook_event_name",
+    "letta_code": "event_type",
+    "letta_mod": "phase",
+    "pi": "type",
+    "openclaw": "hook",
+    "deepagents": "event",
+}
+SESSION_KEY = {
+    "claude_code": "session_id",
+    "dcode": "session_id",
+    "letta_code": "agent_id",
+    "letta_mod": "conversationId",
+    "pi": "sessionId",
+    "openclaw": "sessionKey",
+    "deepagents": "thread_id",
+}
+INPUT_KEYS = ("tool_input", "input", "params", "args")
 
 
-def text_of(payload: dict, *keys: str) -> str:
-    return next((payload[key] for key in keys if isinstance(payload.get(key), str) and payload[key]), "")
+def text_of(holder: dict, *keys: str) -> str:
+    """The first of these keys that holds a text."""
+    return next((holder[key] for key in keys if isinstance(holder.get(key), str) and holder[key]), "")
+
+
+def object_of(holder: dict, *keys: str) -> dict:
+    """The first of these keys that holds an object."""
+    return next((holder[key] for key in keys if isinstance(holder.get(key), dict)), {})
+
+
+def renamed(given: dict, keys: dict[str, str]) -> dict:
+    """The input with its keys renamed, also in a list of edits."""
+    fields = {keys.get(key, key): value for key, value in given.items()}
+    edits = fields.get("edits")
+    if isinstance(edits, list):
+        fields["edits"] = [renamed(one, keys) if isinstance(one, dict) else one for one in edits]
+    return fields
 
 
 def neutral(shape: str, payload: dict) -> dict:
-    """The neutral call of a payload, with `session` and `id` beside it. Raises ValueError: no such shape, no
-    object."""
+    """The neutral call of a payload, with `session` and `id` beside it.
+
+    Raises ValueError: no such shape, or the payload is no object.
+    """
     if shape not in TOOLS or not isinstance(payload, dict):
         raise ValueError(f"no payload of the shape {shape}")
-    event = next((EVENTS[payload[key]] for key in EVENT_KEYS if payload.get(key) in EVENTS), "pre_tool")
-    context = payload.get("ctx") if isinstance(payload.get("ctx"), dict) else {}
-    request = payload.get("tool_call") if isinstance(payload.get("tool_call"), dict) else {}
+    said = text_of(payload, *(key for key in EVENT_KEYS if payload.get(key) in EVENTS))
+    event = EVENTS.get(said, "pre_tool")
+    context, request = object_of(payload, "ctx"), object_of(payload, "tool_call")
     name = text_of(payload, "tool_name", "toolName") or text_of(request, "name")
-    given = next((holder[key] for holder, key in ((payload, "tool_input"), (payload, "input"), (payload,
-    "params"),
-                  (payload, "args"), (request, "args")) if isinstance(holder.get(key), dict)), {})  # fmt:
-                  skip
-    if shape == "openclaw" and name == "tool_call":  # tools that are found by searching are called through
-    this one
+    given = object_of(payload, *INPUT_KEYS) or object_of(request, "args")
+    if shape == "openclaw" and name == "tool_call":  # a tool found by searching is called through this one
         name = text_of(given, "id", "name", "toolName")
-        given = next((given[key] for key in ("args", "params", "input") if isinstance(given.get(key), dict)),
-        {})
+        given = object_of(given, "args", "params", "input")
     tool, keys = TOOLS[shape].get(name, (name, {}))
     if shape in ("openclaw", "pi") and tool == name and "__" in name and not name.startswith("mcp__"):
         tool = "mcp__" + name
-    fields = {keys.get(key, key): value for key, value in given.items()}
-    if isinstance(fields.get("edits"), list):
-        fields["edits"] = [{keys.get(key, key): value for key, value in one.items()} if isinstance(one, dict)
-        else one
-                           for one in fields["edits"]]  # fmt: skip
+    fields = renamed(given, keys)
     root = text_of(payload, "root")
     if payload.get("virtual") is True and root:  # a backend whose `/` is the project
         for key in ("file_path", "path"):
             if isinstance(fields.get(key), str) and fields[key].startswith("/"):
                 fields[key] = root.rstrip("/") + fields[key]
-    call: dict = {"event": event, "tool": tool or {"stop": "Stop", "prompt": "Prompt"}.get(event, ""),
-    "input": fields} cwd = text_of(payload, "cwd", "working_directory", "workingDirectory") or
-    text_of(context, "cwd", "workspaceDir") if cwd:
-        call["cwd"] = cwd
-    if root:
-        call["root"] = root
-    agent = text_of(payload, "agent_type", "subagent") or (text_of(context, "agentId") if
-    context.get("subagent") else "") if agent:
-        call["agent"] = agent
+    call: dict = {"event": event, "tool": tool, "input": fields}
+    if not tool:
+        call["tool"] = {"stop": "Stop", "prompt": "Prompt", "session_start": "SessionStart"}.get(event, "")
+    cwd = text_of(payload, "cwd", "working_directory", "workingDirectory")
+    call["cwd"] = cwd or text_of(context, "cwd", "workspaceDir")
+    call["root"] = root
+    call["agent"] = text_of(payload, "agent_type", "subagent")
+    call = {key: value for key, value in call.items() if value != "" or key in ("tool", "event")}
     if event == "prompt":
         call["prompt"] = text_of(payload, "prompt", "text", "user_prompt")
     if event == "post_tool":
-        failed = payload.get("isError") is True or payload.get("hook_event_name", payload.get("event_type"))
-        == (
-            "PostToolUseFailure")  # fmt: skip
-        result = payload.get("tool_result", payload.get("result"))
-        if isinstance(result, dict) and (result.get("status") == "error" or result.get("isError") is True):
-            failed = True
-        call["ok"] = not failed
-    for key in ("branch", "exists"):
-        if key in payload:
-            call[key] = payload[key]
-    call["session"] = text_of(payload, "session_id", "sessionId", "conversationId", "agent_id", "agentId",
-    "thread_id") or (
-        text_of(context, "sessionKey", "sessionId"))  # fmt: skip
+        call["ok"] = not failed(said, payload)
+    call |= {key: payload[key] for key in ("branch", "exists") if key in payload}
+    call["session"] = text_of(payload, *dict.fromkeys((*SESSION_KEY.values(), "agentId"))) or (
+        text_of(context, "sessionKey", "sessionId")
+    )
     call["id"] = text_of(payload, "tool_use_id", "tool_call_id", "toolCallId") or text_of(request, "id")
     return call
+
+
+def failed(said: str, payload: dict) -> bool:
+    """Whether a harness reports that the tool failed."""
+    result = object_of(payload, "tool_result", "result")
+    return (
+        said == "PostToolUseFailure"
+        or payload.get("isError") is True
+        or result.get("isError") is True
+        or result.get("status") == "error"
+    )
 
 
 def reason(decision: dict) -> str:
@@ -171,104 +218,99 @@ def answer(shape: str, event: str, decision: dict) -> tuple[int, str, str]:
     """(exit status, stdout, stderr) that a decision becomes. For shapes that run in process stdout is the
     object that the shim hands on.
     """
-    what, context = decision["decision"], decision.get("context", "")
-    refused = what in ("deny", "require")
+    what = decision["decision"]
     text = reason(decision)
-    if shape in ("claude_code", "dcode", "letta_code"):
-        # Exit 2 is understood by all three whatever else is printed; JSON is not.
-        if what == "ask" and shape == "claude_code" and event == "pre_tool":
-            return 0, json.dumps({"hookSpecificOutput": {"hookEventName": "PreToolUse", "permissionDecision":
-            "ask",
-                                                         "permissionDecisionReason": text}}), ""  # fmt: skip
-        if refused or what == "ask":
-            return 2, "", text + "\n"
-        told = context or (text if what == "warn" else "")
-        name = {"pre_tool": "PreToolUse", "post_tool": "PostToolUse", "prompt": "UserPromptSubmit",
-                "session_start": "SessionStart"}.get(event)  # fmt: skip
-        if not told or name is None:
-            return 0, "", ""
-        return 0, json.dumps({"hookSpecificOutput": {"hookEventName": name, "additionalContext": told}}), ""
-    told = context or (text if what == "warn" else "")
+    told = decision.get("context", "") or (text if what == "warn" else "")
+    if NATIVE[shape] is HOOKS:
+        return hook_answer(shape, event, what, text, told)
+    refused = what in ("deny", "require")
     out: dict = {}
     if event == "stop":
         out = {"continue": text} if what != "allow" else {}
-    elif shape == "pi":
-        out = {"block": True, "reason": text} if refused else {"ask": text} if what == "ask" else {}
-    elif shape == "openclaw":
-        if refused:
-            out = {"block": True, "blockReason": text}
-        elif what == "ask":
-            out = {"requireApproval": {"title": "A rule of this project asks first"[:80], "description":
-            text[:512],
-                                       "severity": "warning", "allowedDecisions": ["allow-once", "deny"]}}  #
-                                       fmt: skip
-    elif shape == "letta_mod":
-        out = {"decision": "deny" if refused else "ask", "reason": text} if refused or what == "ask" else {}
-    else:
-        out = {"decision": what, "message": text} if refused or what == "ask" else {}
+    elif refused:
+        out = {
+            "pi": {"block": True, "reason": text},
+            "openclaw": {"block": True, "blockReason": text},
+            "letta_mod": {"decision": "deny", "reason": text},
+        }.get(shape, {"decision": what, "message": text})
+    elif what == "ask":
+        approval = {
+            "title": "A rule of this project asks first",
+            "description": text[:512],
+            "severity": "warning",
+            "allowedDecisions": ["allow-once", "deny"],
+        }
+        out = {
+            "pi": {"ask": text},
+            "openclaw": {"requireApproval": approval},
+            "letta_mod": {"decision": "ask", "reason": text},
+        }.get(shape, {"decision": what, "message": text})
     if told:
         out["context"] = told
     return 0, json.dumps(out) if out else "", ""
 
 
-def refuses(shape: str, event: str, said: tuple[int, str, str]) -> str:
+def hook_answer(shape: str, event: str, what: str, text: str, told: str) -> tuple[int, str, str]:
+    """The answer of a command hook. Exit 2 is understood by all of them whatever else is printed; JSON is
+    not, and an `ask` counts only with Claude Code (dcode runs the call, Letta Code does not read it).
+    """
+    if what == "ask" and shape == "claude_code" and event == "pre_tool":
+        verdict = {"permissionDecision": "ask", "permissionDecisionReason": text}
+        return 0, json.dumps({"hookSpecificOutput": {"hookEventName": "PreToolUse", **verdict}}), ""
+    if what in ("deny", "require", "ask"):
+        return 2, "", text + "\n"
+    if not told or event == "stop":
+        return 0, "", ""
+    name = HOOKS[NEUTRAL.index(event)]
+    return 0, json.dumps({"hookSpecificOutput": {"hookEventName": name, "additionalContext": told}}), ""
+
+
+def refuses(said: tuple[int, str, str]) -> str:
     """What an answer means to its harness: "refuse", "ask", "tell" or "run". `verify` reads answers with
-    it."""
+    it.
+    """
     status, out, _ = said
     if status == 2:
         return "refuse"
     if status != 0 or not out:
         return "run"
     given = json.loads(out)
-    inner = given.get("hookSpecificOutput", {})
+    inner = object_of(given, "hookSpecificOutput")
     if given.get("block") or given.get("decision") in ("deny", "require") or given.get("continue"):
         return "refuse"
-    if inner.get("permissionDecision") == "ask" or given.get("ask") or given.get("requireApproval") or (
-        given.get("decision") == "ask"
-    ):
-        return "ask"
-    return "tell"
+    asks = (inner.get("permissionDecision"), given.get("decision"))
+    return "ask" if "ask" in asks or given.get("ask") or given.get("requireApproval") else "tell"
 
 
 def payload(shape: str, call: dict) -> dict:
     """The native payload of a neutral call. Raises ValueError: no such shape."""
     if shape not in TOOLS:
         raise ValueError(f"no payload of the shape {shape}")
-    event, tool = call.get("event", "pre_tool"), call.get("tool", "")
-    if tool == "Stop":
-        event = "stop"
-    native, keys = next(((name, renamed) for name, (known, renamed) in TOOLS[shape].items() if known == tool),
-    (tool, {})) if shape == "openclaw" and tool.startswith("mcp__"):
+    tool = call.get("tool", "")
+    event = "stop" if tool == "Stop" else call.get("event", "pre_tool")
+    native, keys = tool, {}
+    for name, (known, names) in TOOLS[shape].items():
+        if known == tool:
+            native, keys = name, names
+            break
+    if shape == "openclaw" and tool.startswith("mcp__"):
         native = tool[5:]
-    back = {value: key for key, value in keys.items()}
-    fields = {back.get(key, key): value for key, value in call.get("input", {}).items()}
-    if isinstance(fields.get("edits"), list):
-        fields["edits"] = [{back.get(key, key): value for key, value in one.items()} for one in
-        fields["edits"]]
+    fields = renamed(call.get("input", {}), {value: key for key, value in keys.items()})
     out: dict = {key: call[key] for key in ("cwd", "root", "branch", "exists") if key in call}
-    names = {"pre_tool": 0, "post_tool": 1, "prompt": 2, "stop": 3, "session_start": 4}[event]
-    ok = call.get("ok") is not False
-    if shape in ("claude_code", "dcode"):
-        name = ("PreToolUse", "PostToolUse" if ok else "PostToolUseFailure", "UserPromptSubmit", "Stop",
-        "SessionStart") out |= {"hook_event_name": name[names], "session_id": "s"}
-    elif shape == "letta_code":
-        name = ("PreToolUse", "PostToolUse" if ok else "PostToolUseFailure", "UserPromptSubmit", "Stop",
-        "SessionStart") out |= {"event_type": name[names], "agent_id": "s"}
-        if "cwd" in out:
-            out["working_directory"] = out.pop("cwd")
-    elif shape == "letta_mod":
-        name = ("approval", "tool_end", "turn_start", "turn_end", "session_start")
-        out |= {"phase": name[names], "conversationId": "s"}
-    elif shape == "pi":
-        name = ("tool_call", "tool_result", "input", "agent_before_settle", "session_start")
-        out |= {"type": name[names], "sessionId": "s", "isError": not ok}
-    elif shape == "openclaw":
-        name = ("before_tool_call", "after_tool_call", "before_prompt_build", "before_agent_finalize",
-        "session_start") out |= {"hook": name[names], "ctx": {"sessionKey": "s"}, "isError": not ok}
+    out[EVENT_KEY[shape]] = NATIVE[shape][NEUTRAL.index(event)]
+    if NATIVE[shape] is HOOKS:
+        if event == "post_tool" and call.get("ok") is False:
+            out[EVENT_KEY[shape]] = "PostToolUseFailure"
     else:
-        out |= {"event": event, "thread_id": "s", "isError": not ok}
+        out["isError"] = call.get("ok") is False
+    if shape == "openclaw":
+        out["ctx"] = {"sessionKey": "s"}
+    else:
+        out[SESSION_KEY[shape]] = "s"
+    if shape == "letta_code" and "cwd" in out:
+        out["working_directory"] = out.pop("cwd")
     if event in ("pre_tool", "post_tool"):
-        if shape in ("claude_code", "dcode", "letta_code"):
+        if NATIVE[shape] is HOOKS:
             out |= {"tool_name": native, "tool_input": fields}
         elif shape == "deepagents":
             out["tool_call"] = {"name": native, "args": fields, "id": "c"}

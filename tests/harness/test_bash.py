@@ -1,9 +1,10 @@
 """Every argv that real bash executes is one that the guard saw, over generated command lines.
 
-Bash runs in a folder of its own with `env -i`, a PATH that holds only stand-ins which write down their argv and
-obey a little (`env`, `sudo` and the like run what follows), restricted by construction: the generator knows no
-absolute path, no `..`, no `/`-program and no redirection out of the folder. An argv of a word list that bash would
-split or glob is compared word for word; where the guard said that a word is known only at run time, any text fits.
+Bash runs in a folder of its own with `env -i`, a PATH that holds only stand-ins which write down their argv
+and obey a little (`env`, `sudo` and the like run what follows), restricted by construction: the generator
+knows no absolute path, no `..`, no `/`-program and no redirection out of the folder. An argv of a word list
+that bash would split or glob is compared word for word; where the guard said that a word is known only at run
+time, any text fits.
 """
 
 from __future__ import annotations
@@ -23,19 +24,22 @@ pytestmark = pytest.mark.skipif(BASH is None, reason="no bash here")
 
 PLAIN = "git npm rm cat ls make terraform pytest gh grep sed tee mv".split()
 RUNS = "env sudo nohup timeout nice xargs setsid".split()
-STAND_IN = """#!{bash}
-{{ builtin printf '%s\\0' "${{0##*/}}" "$@"; builtin printf '\\1\\0'; }} >> "$STANDIN_LOG"
+STAND_IN = """#!/bin/sh
+printf '%s\\0' "${{0##*/}}" "$@" '\x01' >> "$STANDIN_LOG"
 case "${{0##*/}}" in
-  env|sudo) while [[ "${{1-}}" == *=* || "${{1-}}" == -[iEn] ]]; do shift; done; [ $# -gt 0 ] && exec "$@" ;;
+  env|sudo)
+    while :; do case "${{1-}}" in *=*|-i|-E|-n) shift ;; *) break ;; esac; done
+    [ $# -gt 0 ] && exec "$@" ;;
   nohup|setsid) exec "$@" ;;
   timeout) shift; exec "$@" ;;
-  nice) if [ "${{1-}}" = -n ]; then shift 2; fi; exec "$@" ;;
-  xargs) words=(); while read -r line; do read -ra some <<< "$line"; words+=("${{some[@]}}"); done; exec "$@" "${{words[@]}}" ;;
-  cat) [ $# -gt 0 ] || while IFS= read -r line; do builtin printf '%s\\n' "$line"; done ;;
+  nice) [ "${{1-}}" = -n ] && shift 2; exec "$@" ;;
+  xargs) set -f; words=; while read -r line; do words="$words $line"; done; exec "$@" $words ;;
+  tee) while IFS= read -r line; do printf '%s\\n' "$line"; done ;;
+  cat) [ $# -gt 0 ] || while IFS= read -r line; do printf '%s\\n' "$line"; done ;;
   sh|bash) exec {bash} "$@" ;;
 esac
 exit 0
-"""  # noqa: E501
+"""
 
 
 class Lines:
@@ -48,14 +52,59 @@ class Lines:
         r = self.r
         return r.choice(
             [
-                lambda: r.choice("push commit status install add run apply origin main -f --force -m --x=1 -rf a b".split()),
+                lambda: r.choice(
+                    "push commit status install add run apply origin main -f --force -m --x=1 -rf a b".split()
+                ),
                 lambda: "'" + r.choice(["a b", "x;y", "$a", "*", "", "do not push", "`b`", '"q"']) + "'",
-                lambda: '"' + r.choice(["a b", "$v", "${v}x", "x;y", "\\$v", "\\\"q\\\"", "$(ls q)", "`ls w`", "*"]) + '"',
-                lambda: r.choice(["$v", "$w", "${v}", "${w:-def}", "${unset_x:-push}", "$v$w", "pre$v", "${v}post", "$unset_x"]),
-                lambda: r.choice(["f.*", "f?.txt", "*.txt", "nomatch*", "[fg]1.txt", "{a,b}", "x{1..3}y", "{p,q}{r,s}", "~"]),
-                lambda: r.choice(["a\\ b", "\\$v", "pu''sh", "pu\"\"sh", "g\\it", "$'a\\tb'", "$'it\\'s'", "a#b", "x=y", "--"]),
+                lambda: (
+                    '"'
+                    + r.choice(["a b", "$v", "${v}x", "x;y", "\\$v", '\\"q\\"', "$(ls q)", "`ls w`", "*"])
+                    + '"'
+                ),
+                lambda: r.choice(
+                    [
+                        "$v",
+                        "$w",
+                        "${v}",
+                        "${w:-def}",
+                        "${unset_x:-push}",
+                        "$v$w",
+                        "pre$v",
+                        "${v}post",
+                        "$unset_x",
+                    ]
+                ),
+                lambda: r.choice(
+                    [
+                        "f.*",
+                        "f?.txt",
+                        "*.txt",
+                        "nomatch*",
+                        "[fg]1.txt",
+                        "{a,b}",
+                        "x{1..3}y",
+                        "{p,q}{r,s}",
+                        "~",
+                    ]
+                ),
+                lambda: r.choice(
+                    [
+                        "a\\ b",
+                        "\\$v",
+                        "pu''sh",
+                        'pu""sh',
+                        "g\\it",
+                        "$'a\\tb'",
+                        "$'it\\'s'",
+                        "a#b",
+                        "x=y",
+                        "--",
+                    ]
+                ),
                 lambda: "$(" + self.simple(1) + ")",
-                lambda: r.choice(["$(echo push)", "`echo one two`", '"$(echo one two)"', "$((1+2))", "$(cat f1.txt)"]),
+                lambda: r.choice(
+                    ["$(echo push)", "`echo one two`", '"$(echo one two)"', "$((1+2))", "$(cat f1.txt)"]
+                ),
             ]
         )()
 
@@ -72,7 +121,9 @@ class Lines:
             line = r.choice(["env ", "sudo ", "nohup ", "timeout 5 ", "nice -n 3 ", "env A=1 ", "command ", "exec ", "setsid ",
                              "sudo env B=2 nice ", "builtin echo x; ", "! ", "time "]) + line  # fmt: skip
         if r.random() < 0.15:
-            line += r.choice([" > out1", " >> out2", " 2>&1", " < f1.txt", " 2> out3", " &> out4", " <<< 'some text'"])
+            line += r.choice(
+                [" > out1", " >> out2", " 2>&1", " < f1.txt", " 2> out3", " &> out4", " <<< 'some text'"]
+            )
         return line
 
     def command(self, depth: int = 0) -> str:
@@ -95,7 +146,7 @@ class Lines:
                 lambda: f"v={self.word()}; {inner()}",
                 lambda: f"w='{r.choice(['push --force', 'one', 'a  b'])}'; {inner()}",
                 lambda: f"[ a = {r.choice('ab')} ] && v={r.choice(['new', '--force'])}; {self.simple(2)}",
-                lambda: f"fn() {{ git $1 \"$@\"; }}; fn {self.word()} {self.word()}",
+                lambda: f'fn() {{ git $1 "$@"; }}; fn {self.word()} {self.word()}',
                 lambda: f"sh -c {guard.quote(self.simple(2))}",
                 lambda: f"bash -c {guard.quote(self.simple(2))} zero one",
                 lambda: f"bash -ec 'git \"$1\" $2' zero {self.word()} two",
@@ -108,7 +159,7 @@ class Lines:
                 lambda: "echo 'git push -f' | sh",
                 lambda: f"cd sub && {inner()}",
                 lambda: f"a=(x 'y z' --force); git \"${{a[@]}}\" {self.word()}",
-                lambda: f"set -- {self.word()} two; git \"$@\" $1",
+                lambda: f'set -- {self.word()} two; git "$@" $1',
                 lambda: f"while read l; do git $l; done < f1.txt; {self.simple(2)}",
                 lambda: f"{self.simple(2)} # comment ; git push",
                 lambda: f"{self.simple(2)} &\n{self.simple(2)}\nwait",
@@ -124,8 +175,8 @@ class Lines:
                 lambda: f"g=npm; {inner()}; unset g; $g git x",
                 lambda: f"alias git=npm; {self.simple(2)}",
                 lambda: f"local x=1; declare y=$v; git $y $({self.simple(2)})",
-                lambda: f"for v in *.txt; do git $v && break; done; git after $v",
-                lambda: f"printf -v v '%s' push; git $v",
+                lambda: "for v in *.txt; do git $v && break; done; git after $v",
+                lambda: "printf -v v '%s' push; git $v",
                 lambda: f"IFS=:; w=a:b; git $w {self.word()}",
                 lambda: f"git ${{v/p/q}} ${{#v}} ${{v^^}} ${{v%x}} {self.word()}",
             ]
@@ -155,9 +206,11 @@ def fresh(work: Path) -> None:
 def executed(lines: list[str], work: Path, bin_: Path) -> list[list[list[str]]]:
     """What bash executed of each line, run one after the other, each in a bash of its own."""
     fresh(work)
-    log = work.parent / "log"
     found = []
-    for line in lines:
+    for number, line in enumerate(lines):
+        log = (
+            work.parent / f"log{number}"
+        )  # one each: a background job may still write when the next line runs
         log.write_bytes(b"")
         subprocess.run(
             [BASH or "bash", "--noprofile", "--norc", "-c", line],
@@ -172,6 +225,7 @@ def executed(lines: list[str], work: Path, bin_: Path) -> list[list[list[str]]]:
             else:
                 now.append(word)
         found.append(argvs)
+        log.unlink()
         left = {path.name for path in work.iterdir()} - {"sub", "f1.txt", "f2.txt", "g1.txt", "f.md"}
         for name in left:
             (work / name).unlink()
@@ -195,9 +249,11 @@ def fits(argv: list[str], action: guard.Action) -> bool:
         if i < len(argv) and guard.meet(guard.tokens(word, False), list(argv[i])) and step(i + 1, j + 1):
             return True
         if guard.MANY in word:
-            if word == guard.MANY and step(i, j + 1):
+            if step(i, j + 1):
                 return True
-            return i < len(argv) and (step(i + 1, j) or any(step(k, j + 1) for k in range(i + 1, len(argv) + 1)))
+            return i < len(argv) and (
+                step(i + 1, j) or any(step(k, j + 1) for k in range(i + 1, len(argv) + 1))
+            )
         return False
 
     if words and argv and "/" in words[0]:
@@ -205,31 +261,39 @@ def fits(argv: list[str], action: guard.Action) -> bool:
     return step(0, 0)
 
 
-def missed(line: str, argvs: list[list[str]], work: Path) -> list[list[str]]:
+def seen(line: str, work: Path) -> list[guard.Action]:
     fresh(work)
     disk = guard.Disk(str(work), home=str(work))
-    actions = guard.Walk(str(work), disk).line(line, (str(work),), ())
+    return guard.Walk(str(work), disk).line(line, (str(work),), ())
+
+
+def missed(argvs: list[list[str]], actions: list[guard.Action]) -> list[list[str]]:
     return [argv for argv in argvs if not any(fits(argv, action) for action in actions)]
 
 
 def check(seed: int, count: int, tmp_path: Path) -> tuple[list[str], int, int]:
-    """Lines that were missed, how many argv were compared, and how many lines held something undecided."""
+    """Lines that were missed, how many argv were compared, and in how many lines any command might have
+    run.
+    """
     lines = Lines(seed)
     work, bin_ = folder(tmp_path)
     texts = [lines.command() for _ in range(count)]
     wrong, compared, loose = [], 0, 0
     for text, argvs in zip(texts, executed(texts, work, bin_), strict=True):
         compared += len(argvs)
-        lost = missed(text, argvs, work)
+        actions = seen(text, work)
+        loose += any(action.loose for action in actions)
+        lost = missed(argvs, actions)
         if lost:
             wrong.append(f"{text!r}: {lost}")
     return wrong, compared, loose
 
 
 def test_every_argv_that_bash_executes_was_seen(tmp_path: Path) -> None:
-    wrong, compared, _ = check(7, 300, tmp_path)
+    wrong, compared, loose = check(7, 300, tmp_path)
     assert wrong == []
     assert compared > 300
+    assert loose < 30, "a guard that calls everything undecided sees nothing"
 
 
 ROWS = [
@@ -245,16 +309,17 @@ def test_rows(line: str, argvs: list[list[str]], tmp_path: Path) -> None:
     work, bin_ = folder(tmp_path)
     (got,) = executed([line], work, bin_)
     assert [argv for argv in argvs if argv not in got] == []
-    assert missed(line, got, work) == []
+    assert missed(got, seen(line, work)) == []
 
 
 def test_a_command_that_the_guard_did_not_see_is_noticed(tmp_path: Path) -> None:
     work, _ = folder(tmp_path)
-    assert missed("git push", [["git", "push"], ["rm", "a"]], work) == [["rm", "a"]]
+    assert missed([["git", "push"], ["rm", "a"]], seen("git push", work)) == [["rm", "a"]]
 
 
 @pytest.mark.slow
 def test_ten_thousand_lines(tmp_path: Path) -> None:
-    wrong, compared, _ = check(int(os.environ.get("BASH_SEED", "11")), 10_000, tmp_path)
+    wrong, compared, loose = check(int(os.environ.get("BASH_SEED", "11")), 10_000, tmp_path)
     assert wrong == []
     assert compared > 10_000
+    assert loose < 1_000
