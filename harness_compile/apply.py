@@ -60,6 +60,7 @@ def apply(changes: ChangeSet, root: str | Path) -> Receipt:
         contents = [_content(edit, changes, receipts) for edit in changes.edits]
         receipt = Receipt(
             id=_new_id(receipts, changes),
+            stamp=store.stamp(),
             time=datetime.now(UTC).isoformat(timespec="seconds"),
             root=changes.root,
             home=changes.home,
@@ -106,15 +107,16 @@ def _content(
         before=None if edit.before is None else digest(edit.before),
         after=None if edit.after is None else digest(edit.after),
         mode=mode,
-        made=missing_folders(real) if edit.before is None else _made_folders(receipts, edit.path),
+        made=missing_folders(real) if edit.before is None else _made_folders(receipts, edit.path, real),
     )
     return change, edit.before, edit.after
 
 
-def _made_folders(receipts: Sequence[Receipt], path: str) -> tuple[str, ...]:
+def _made_folders(receipts: Sequence[Receipt], path: str, real: Path) -> tuple[str, ...]:
     """The folders that were made for a file by what is in force, the outermost first."""
     changes = [change for one in receipts if not one.undone for change in one.changes if change.path == path]
-    return tuple(sorted({folder for change in changes for folder in change.made}, key=len))
+    made = {folder for change in changes for folder in change.made}
+    return tuple(sorted((folder for folder in made if Path(folder) in real.parents), key=len))
 
 
 def _valid(edit: Edit) -> None:
@@ -149,6 +151,8 @@ def rollback(root: str | Path, receipt_id: str | None = None) -> Undone:
         notes = store.recover_locked()
         receipts = store.receipts()
         gone = _chosen(receipts, receipt_id)
+        for receipt in gone:
+            store.trust(receipt)
         # Several receipts are taken back in memory, one after the other, and written as one.
         now: dict[str, bytes | None] = {}
         real: dict[str, Path] = {}
@@ -159,7 +163,7 @@ def rollback(root: str | Path, receipt_id: str | None = None) -> Undone:
             for change in reversed(receipt.changes):
                 path = change.path
                 if path not in now:
-                    real[path] = real_path(Path(receipt.root), Path(receipt.home), path)
+                    real[path] = real_path(store.root, Path(receipt.home), path)
                     now[path] = read(real[path], path)
                 have = None if now[path] is None else digest(now[path] or b"")
                 modes[path] = change
@@ -183,7 +187,9 @@ def rollback(root: str | Path, receipt_id: str | None = None) -> Undone:
                 before=None if data is None else digest(data),
                 after=None if after is None else digest(after),
                 mode=modes[path].mode,
-                made=missing_folders(real[path]) if data is None else _made_folders(receipts, path),
+                made=missing_folders(real[path])
+                if data is None
+                else _made_folders(receipts, path, real[path]),
             )
             contents.append((change, data, after))
         # The settings before the guard that they call.

@@ -18,7 +18,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Literal
 
-from distill.errors import DistillError
+from distill.errors import DistillError, RecordError
 from distill.records import Record, digest
 from harness_compile.changes import by_path, latest
 from harness_compile.install import blocks
@@ -26,7 +26,15 @@ from harness_compile.install.entries import find, locate
 from harness_compile.install.merge import present
 from harness_compile.install.places import read, real_path
 from harness_compile.install.records import Installed, Receipt, Source
-from harness_compile.install.spans import Node, SpanFault, canon, line_column, plain_value, pointer_of
+from harness_compile.install.spans import (
+    Node,
+    Pointer,
+    SpanFault,
+    canon,
+    line_column,
+    plain_value,
+    pointer_of,
+)
 from harness_compile.install.store import Store
 
 State = Literal["installed", "drifted", "removed", "broken"]
@@ -116,7 +124,7 @@ def status(
     receipts = store.receipts() if store.folder.exists() else []
     active = latest(receipts)
     now = now or datetime.now(UTC)
-    entries = [one for receipt in active.values() for one in _entries(store.root, receipt)]
+    entries = [one for receipt in active.values() for one in _entries(store, receipt, receipts)]
     files = [Path(one) for one in logs] if logs is not None else list(_logs(store.root, active.values()))
     fired, said = _fired(files)
     base = Path(memory).resolve() if memory else store.root
@@ -135,9 +143,11 @@ def status(
     )
 
 
-def _entries(root: Path, receipt: Receipt) -> Iterator[EntryStatus]:
+def _entries(store: Store, receipt: Receipt, receipts: Sequence[Receipt]) -> Iterator[EntryStatus]:
     for path, installed in by_path(receipt.installed).items():
-        for entry, (state, detail) in zip(installed, _states(root, receipt, path, installed), strict=True):
+        for entry, (state, detail) in zip(
+            installed, _states(store, receipt, receipts, path, installed), strict=True
+        ):
             yield EntryStatus(
                 harness=receipt.harness,
                 rules=entry.rules,
@@ -150,11 +160,11 @@ def _entries(root: Path, receipt: Receipt) -> Iterator[EntryStatus]:
 
 
 def _states(
-    root: Path, receipt: Receipt, path: str, installed: Sequence[Installed]
+    store: Store, receipt: Receipt, receipts: Sequence[Receipt], path: str, installed: Sequence[Installed]
 ) -> list[tuple[State, str]]:
     """The state of each entry of one file."""
     try:
-        data = read(real_path(root, Path(receipt.home), path), path)
+        data = read(real_path(store.root, Path(receipt.home), path), path)
     except (DistillError, OSError) as fault:
         return [("broken", str(fault))] * len(installed)
     if data is None:
@@ -175,13 +185,13 @@ def _states(
         said = f"line {line}, column {column}: {fault.message}"
         return [("broken", said)] * len(installed)
     there = present(tree, installed)
-    known = {canon(entry.value) for entry in installed}
+    written = None if len(there) == len(installed) else _written(store, receipt, receipts, path)
     states: list[tuple[State, str]] = []
     for entry in installed:
         if f"{entry.pointer} {canon(entry.value)}" in there:
             states.append(("installed", "" if entry.owned else "stood there before"))
         else:
-            states.append(_lost(tree, entry, known))
+            states.append(_lost(tree, entry, written))
     return states
 
 
@@ -192,19 +202,41 @@ def _block(text: str, path: str, entry: Installed) -> tuple[State, str]:
     return ("installed", "") if found[2] == entry.value else ("drifted", "the block has another text")
 
 
-def _lost(tree: Node | None, entry: Installed, known: set[str]) -> tuple[State, str]:
+def _written(store: Store, receipt: Receipt, receipts: Sequence[Receipt], path: str) -> Node | None:
+    """What a settings file held when it was last written here: no element of it is another's other form."""
+    by_id = {one.id: one for one in receipts}
+    step: Receipt | None = receipt
+    while step is not None:
+        for change in step.changes:
+            if change.path == path and change.after:
+                fmt = next(one.format for one in receipt.installed if one.path == path)
+                try:
+                    text = store.blob(change.after).decode("utf-8")
+                    return locate(text, fmt) if fmt not in ("text", "file") else None
+                except (RecordError, UnicodeDecodeError, SpanFault):  # only the guess gets worse
+                    return None
+        step = by_id.get(step.replaces or "")
+    return None
+
+
+def _elements(tree: Node | None, place: Pointer) -> list[Any]:
+    node = find(tree, place)
+    return [plain_value(item.node) for item in node.items] if node is not None and node.kind == "list" else []
+
+
+def _lost(tree: Node | None, entry: Installed, written: Node | None) -> tuple[State, str]:
     """Whether an entry that is not there as it was is there in another form."""
     place = pointer_of(entry.pointer)
     node = find(tree, place[:-1])
     if place[-1] != "-":
         item = node.get(place[-1]) if node is not None and node.kind == "map" else None
         return ("drifted", f"is {_short(plain_value(item.node))} now") if item else ("removed", "")
-    values = (
-        [plain_value(item.node) for item in node.items] if node is not None and node.kind == "list" else []
-    )
-    for value in values:
+    known = {canon(value) for value in _elements(written, place[:-1])}
+    for value in _elements(tree, place[:-1]):
         if canon(value) not in known and _alike(entry.value, value) >= LIKE:
-            return "drifted", f"is {_short(value)} now"
+            ours = set(_leaves(entry.value))
+            other = [leaf.strip() for leaf in _leaves(value) if leaf not in ours]
+            return "drifted", f"has {_short(', '.join(other))} now" if other else "holds less now"
     return "removed", ""
 
 
@@ -318,8 +350,9 @@ def _logs(root: Path, receipts: Any) -> Iterator[Path]:
 
 
 def _fired(files: Sequence[Path]) -> tuple[dict[str, Fired], list[str]]:
-    """When each rule fired, from JSON lines with `time`, `rule` and `decision`. Torn and foreign lines are
-    counted and said, and files beyond 64 MiB are read from their end.
+    """When each rule fired, from JSON lines with `time` (or `at`), `rule`, `decision` and `also`, the other
+    rules that fired on the call. Torn and foreign lines are counted and said; of a file beyond 64 MiB only
+    the end is read.
     """
     found: dict[str, Fired] = {}
     notes = []
@@ -334,15 +367,19 @@ def _fired(files: Sequence[Path]) -> tuple[dict[str, Fired], list[str]]:
                 for line in file:
                     try:
                         said = json.loads(line)
-                        rule, decision, time = said["rule"], said["decision"], _time(said["time"])
+                        rule, decision = said["rule"], said["decision"]
+                        time = _time(said["time"] if "time" in said else said["at"])
                     except (ValueError, KeyError, TypeError, OverflowError, OSError, RecursionError):
                         bad += bool(line.strip())
                         continue
-                    if not isinstance(rule, str) or decision == "allow":
+                    if decision == "allow":
                         continue
-                    one = found.setdefault(rule, Fired())
-                    one.count += 1
-                    one.last = max(one.last, time) if one.last else time
+                    also = said.get("also")
+                    for name in (rule, *(also if isinstance(also, list) else ())):
+                        if isinstance(name, str):
+                            one = found.setdefault(name, Fired())
+                            one.count += 1
+                            one.last = max(one.last, time) if one.last else time
         except OSError as fault:
             notes.append(f"{path}: the decision log cannot be read ({(fault.strerror or '').lower()})")
         if bad:

@@ -94,10 +94,11 @@ class ChangeSet(Record):
 
 class Receipt(Record):
     """What one apply did. The preimages are kept by digest beside it; `sources` are the memory lines of its
-    rules.
+    rules, `stamp` says where it was written.
     """
 
     id: str
+    stamp: str = ""
     time: str
     root: str
     home: str

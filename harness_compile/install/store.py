@@ -25,8 +25,9 @@ TEMPORARY = ".{}.harness-compile.tmp"
 
 
 class Journal(Record):
-    """A transaction under way."""
+    """A transaction under way. `stamp`: see `Store.stamp`."""
 
+    stamp: str
     changes: tuple[Change, ...]
     receipts: tuple[Receipt, ...]
 
@@ -93,7 +94,25 @@ class Store:
     def receipts(self) -> list[Receipt]:
         """Every receipt, the oldest first. Raises RecordError."""
         found = sorted((self.folder / "receipts").glob("*.json"))
-        return [read_json(path, Receipt, mend="it cannot be rolled back by this program") for path in found]
+        mend = "it cannot be rolled back by this program"
+        receipts = [read_json(path, Receipt, mend=mend) for path in found]
+        for path, receipt in zip(found, receipts, strict=True):
+            if receipt.id != path.stem:
+                raise RecordError("is the receipt of another name", file=path, mend="delete it")
+        return receipts
+
+    def stamp(self) -> str:
+        """What only the folder has in which the work was done: a copy of it, or one that came with somebody's
+        repository, has another. It keeps a planted journal from writing anywhere.
+        """
+        found = os.stat(self.folder / "lock")
+        return f"{found.st_dev}:{found.st_ino}:{found.st_ctime_ns}"
+
+    def trust(self, receipt: Receipt) -> None:
+        """Raise RecordError for a receipt that speaks of the home and was not written here."""
+        if receipt.stamp != self.stamp() and any(one.path.startswith("~/") for one in receipt.changes):
+            path = self.folder / "receipts" / f"{receipt.id}.json"
+            raise RecordError("changes the home and was not written here", file=path, mend="delete it")
 
     def write_receipt(self, receipt: Receipt) -> None:
         write_json(self.folder / "receipts" / f"{receipt.id}.json", receipt)
@@ -116,9 +135,10 @@ class Store:
                     mend="look at them again",
                 )
         changes = tuple(change for change, _, _ in contents)
-        write_json(self.journal, Journal(changes=changes, receipts=tuple(receipts)))
+        journal = Journal(stamp=self.stamp(), changes=changes, receipts=tuple(receipts))
+        write_json(self.journal, journal)
         try:
-            self._forward(Journal(changes=changes, receipts=tuple(receipts)))
+            self._forward(journal)
         except BaseException:
             self._back(changes)
             self._drop()
@@ -170,6 +190,8 @@ class Store:
         journal = read_json(
             self.journal, Journal, mend="delete it if the files beside it are as they should be"
         )
+        if journal.stamp != self.stamp():
+            raise RecordError("was not written in this folder", file=self.journal, mend="delete it")
         for change in journal.changes:
             temporary(Path(change.real)).unlink(missing_ok=True)
         known = [_digest_of(Path(one.real)) in (one.before, one.after) for one in journal.changes]

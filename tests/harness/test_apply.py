@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import sys
@@ -18,12 +19,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from distill.errors import DistillError, OverwriteError, RecordError, StaleError, UsageError
-from distill.records import digest
+from distill.records import Span, digest, write_json
 from harness_compile.apply import apply, recover, rollback
-from harness_compile.changes import plan_entries
+from harness_compile.changes import plan_changes, plan_entries, render
 from harness_compile.install.records import ChangeSet, Installed
 from harness_compile.install.spans import SettingsError
 from harness_compile.install.store import BusyError, Store
+from harness_compile.rules import Always, Bundle, Control, EmittedFile, Rule
+from harness_compile.status import status
 
 GUARD = b"#!/usr/bin/env python3\nprint('guard')\n"
 SETTINGS = b'{\n  "model": "x",\n  "permissions": {\n    "deny": ["mine"]\n  }\n}\n'
@@ -548,6 +551,95 @@ def test_a_change_by_somebody_else_after_a_kill_is_kept(tmp_path: Path) -> None:
     assert said[0] == "a change that was cut off has been undone"
     assert said[1] == "settings.json: was changed by somebody else meanwhile, and stays"
     assert {path: data for path, (data, _) in tree(tmp_path).items()} == {"settings.json": b'{"mine": 1}'}
+
+
+def test_state_that_came_with_a_repository_writes_nothing(tmp_path: Path) -> None:
+    """A journal and receipts that somebody planted, as a clone of a hostile repository could hold them."""
+    home, made, clone = tmp_path / "home", tmp_path / "made", tmp_path / "clone"
+    for folder in (home, made):
+        folder.mkdir()
+    changes = plan_entries([deny("x", "~/s.json", "/a/-")], made, harness="h", home=home)
+    step = 1
+    while not Store(made).journal.exists():
+        assert killed(step, lambda: apply(changes, made))
+        step += 1
+    shutil.copytree(made, clone)
+    (home / "s.json").unlink(missing_ok=True)
+    with pytest.raises(RecordError, match=r"journal\.json: was not written in this folder"):
+        plan(clone, ALL)
+    recover(made)
+    assert (home / "s.json").exists()
+    shutil.rmtree(clone)
+    shutil.copytree(made, clone)
+    with pytest.raises(RecordError, match="changes the home and was not written here"):
+        rollback(clone)
+    assert (home / "s.json").exists()
+    rollback(made)
+    assert list(home.iterdir()) == []
+
+
+def test_a_project_that_was_moved_can_be_rolled_back(tmp_path: Path) -> None:
+    root, moved = tmp_path / "root", tmp_path / "moved"
+    root.mkdir()
+    (root / "settings.json").write_bytes(SETTINGS)
+    before = tree(root)
+    install(root, ALL)
+    shutil.copytree(root, moved)
+    rollback(moved)
+    assert tree(moved) == before and tree(root) != before
+
+
+def test_a_bundle_from_shown_to_gone(tmp_path: Path) -> None:
+    """The whole way of a compiled bundle, with a guard, settings, a memory line and the status in between."""
+    root, made = tmp_path / "root", tmp_path / "bundle"
+    root.mkdir()
+    made.mkdir()
+    memory = b"- Never force-push.\n"
+    (root / "CLAUDE.md").write_bytes(memory)
+    (root / ".claude").mkdir()
+    (root / ".claude/settings.json").write_bytes(SETTINGS)
+    before = tree(root)
+    data = {
+        "settings.json": json.dumps({"permissions": {"deny": ["Bash(git push -f*)"]}}).encode(),
+        "guard.py": GUARD,
+    }
+    for name, content in data.items():
+        (made / name).write_bytes(content)
+    span = Span(source="CLAUDE.md", start=2, end=19, line=1, digest=digest(memory[2:19]))
+    said = Bundle(
+        harness="claude_code",
+        harness_version="2",
+        rules=(Rule(id="push", when=Always(), effect="deny", message="no", unit="u", span=span),),
+        files=(
+            EmittedFile(
+                path="settings.json",
+                to=".claude/settings.json",
+                digest=digest(data["settings.json"]),
+                how="entries",
+            ),
+            EmittedFile(path="guard.py", to=".claude/guard.py", digest=digest(GUARD), executable=True),
+        ),
+        controls=(
+            Control(
+                rule="push",
+                mechanism="permission",
+                path=".claude/settings.json",
+                pointer="/permissions/deny/0",
+            ),
+            Control(rule="push", mechanism="hook", path=".claude/guard.py"),
+        ),
+    )
+    write_json(made / "bundle.json", said)
+    changes = plan_changes(made, root)
+    assert [edit.path for edit in changes.edits] == [".claude/guard.py", ".claude/settings.json"]
+    assert '+    "deny": ["Bash(git push -f*)", "mine"]' in render(changes).plain
+    receipt = apply(changes, root)
+    assert plan_changes(made, root).edits == ()
+    found = status(root)
+    assert found.sound and [(rule.rule, rule.unit, rule.memory) for rule in found.rules] == [
+        ("push", "u", "same")
+    ]
+    assert rollback(root, receipt.id).notes == () and tree(root) == before
 
 
 def test_a_thousand_controls_are_fast(tmp_path: Path) -> None:
