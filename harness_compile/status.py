@@ -25,7 +25,7 @@ from harness_compile.install import blocks
 from harness_compile.install.entries import find, locate
 from harness_compile.install.merge import present
 from harness_compile.install.places import read, real_path
-from harness_compile.install.records import Installed, Receipt, Source
+from harness_compile.install.records import FileFormat, Installed, Receipt, Source
 from harness_compile.install.spans import (
     Node,
     Pointer,
@@ -209,7 +209,7 @@ def _written(store: Store, receipt: Receipt, receipts: Sequence[Receipt], path: 
     while step is not None:
         for change in step.changes:
             if change.path == path and change.after:
-                fmt = next(one.format for one in receipt.installed if one.path == path)
+                fmt: FileFormat = next(one.format for one in receipt.installed if one.path == path)
                 try:
                     text = store.blob(change.after).decode("utf-8")
                     return locate(text, fmt) if fmt not in ("text", "file") else None

@@ -73,11 +73,11 @@ def said(test: Predicate) -> str:
     if isinstance(test, Command):
         return _command(test)
     if isinstance(test, Path):
-        what = f"{_and(ACCESS[one] for one in test.access)} {_or(test.globs)}"
+        what = f"{_and(ACCESS[one] for one in test.access)} {_files(test.globs)}"
         what += {None: "", True: " that exists", False: " that does not exist yet"}[test.exists]
         return what + {None: "", True: " outside the project", False: " inside the project"}[test.outside]
     if isinstance(test, Content):
-        where = "" if test.globs == ("**",) else f" in {_or(test.globs)}"
+        where = "" if test.globs == ("**",) else f" in {_files(test.globs)}"
         side = {"added": "new text", "removed": "removed text", "whole": "text"}[test.side]
         return f"{side} {_has(test.present)} /{test.pattern}/{where}"
     if isinstance(test, Message):
@@ -95,13 +95,12 @@ def said(test: Predicate) -> str:
     if isinstance(test, Prompt):
         return f"text {_has(test.present)} /{test.pattern}/"
     if isinstance(test, Seen):
-        what = "that file" if test.same_file else _or(test.globs)
+        what = "that file" if test.same_file else _files(test.globs)
         return f"{what} was read{_since(test.since)}"
     if isinstance(test, Ran):
         return f"{_command(test.command)} ran{_since(test.since)}"
     if isinstance(test, Edited):
-        files = "files were" if test.globs == ("**",) else f"{_or(test.globs)} was"
-        return f"{files} edited{_since(test.since)}"
+        return f"{_files(test.globs)} was edited{_since(test.since)}"
     return "any call"
 
 
@@ -143,7 +142,7 @@ def _command(test: Command) -> str:
 def _since(since: Since | None) -> str:
     if since is None:
         return ""
-    moments = [f"the last edit of {_or(since.edits)}"] if since.edits else []
+    moments = [f"the last edit of {_files(since.edits)}"] if since.edits else []
     moments += [f"{_command(since.command)} last succeeded"] if since.command else []
     moments += ["the user last wrote"] if since.prompt else []
     return f" since {_and(moments)}" if moments else ""
@@ -155,6 +154,14 @@ def _has(present: bool) -> str:
 
 def _where(count: int) -> str:
     return " with some values of its input" if count else ""
+
+
+def _files(globs: Iterable[str]) -> str:
+    """Path globs, those that are taken back apart."""
+    back = [glob[1:] for glob in globs if glob.startswith("!")]
+    rest = [glob for glob in globs if not glob.startswith("!")]
+    text = "any file" if rest == ["**"] else _or(rest)
+    return text + (f" except {_or(back)}" if back else "")
 
 
 def _or(words: Iterable[str]) -> str:

@@ -47,7 +47,7 @@ class Found:
     documents: list[Document] = field(default_factory=list)
     units: dict[str, MemoryUnit] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
+    logs: list[tuple[str, Path, bool]] = field(default_factory=list)  # name, path, named by the user
 
     def add(self, document: Document, units: list[MemoryUnit]) -> None:
         self.documents.append(document)
@@ -73,8 +73,8 @@ def read(sources: Sequence[Source], root: str | Path | None = None) -> Memory:
         mend = found.warnings[0] if found.warnings else "write a memory into it"
         raise BadMemoryError("holds nothing to remember", file=where, mend=mend)
     units = found.units
-    if found.messages:
-        for key, said in evidence(list(units.values()), found.messages).items():
+    if found.logs:
+        for key, said in evidence(list(units.values()), _messages(found)).items():
             units[key] = units[key].model_copy(update={"marks": {**units[key].marks, **said.marks()}})
     return Memory(
         documents=tuple(found.documents), units=tuple(units.values()), warnings=tuple(found.warnings)
@@ -165,20 +165,28 @@ def _read(found: Found, kind: str, path: Path, fields: Mapping[str, str]) -> Non
         if not explicit and not real.is_relative_to(loader.boundary):
             loader.warnings.append(f"{name}: lies outside {loader.boundary} and is not read")
         elif reader == "log":
-            try:
-                found.messages += read_log(entry.path)
-            except BadMemoryError as fault:
-                if explicit:
-                    raise
-                loader.warnings.append(f"{name}: is left out ({fault.message})")
-                continue
-            document = Document(path=name, digest=digest_file(entry.path), format="evidence", text="")
-            found.documents.append(document)
+            found.logs.append((name, entry.path, explicit))
         else:
             found.add(*(_blocks(entry, name) if reader == "blocks" else _rows(entry.path, name, fields)))
     for loaded in loader.loaded:
         found.add(*_markdown(loaded))
     found.warnings += loader.warnings
+
+
+def _messages(found: Found) -> Iterator[Message]:
+    """What was said in all logs, one log in memory at a time. One of a directory that says nothing is a
+    warning."""
+    for name, path, explicit in found.logs:
+        try:
+            messages = read_log(path)
+        except BadMemoryError as fault:
+            if explicit:
+                raise
+            found.warnings.append(f"{name}: is left out ({fault.message})")
+            continue
+        document = Document(path=name, digest=digest_file(path), format="evidence", text="")
+        found.documents.append(document)
+        yield from messages
 
 
 def _markdown(loaded: Loaded) -> tuple[Document, list[MemoryUnit]]:

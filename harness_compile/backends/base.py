@@ -150,12 +150,13 @@ class Backend:
 
     `version`: the one whose behaviour the tables say. `carries`: for every event and effect that the harness
     can be made to obey, `SAME` or a Carry; a pair that is not there is lost, with the reason in `lost` (by
-    event). `ask_alone`: what an ask does where nobody is there: `refused` by the harness, or it `runs`, and
-    then the guard answers deny instead (`Policy.nobody`), which the bundle says as a Gap. `protect`: path
-    globs of the files that could disarm the bundle, besides `.harness-compile/**`. `closes`: what would close
-    the ways around, in sentences. `asked(root, home)`: the program and arguments by which an installed bundle
-    has its guard asked before a tool call, as the native files that lie there now say it (None: they do not);
-    `status --canary` runs it with the canary's payload.
+    event). `shapes`: the payload shapes (`runtime/payloads.py`) through which its guard is asked.
+    `ask_alone`: what an ask does where nobody is there: `refused` by the harness, or it `runs`, and then the
+    guard answers deny instead (`Policy.nobody`), which the bundle says as a Gap. `protect`: path globs of the
+    files that could disarm the bundle, besides `.harness-compile/**`. `closes`: what would close the ways
+    around, in sentences. `asked(root, home)`: the program and arguments by which an installed bundle has its
+    guard asked before a tool call, as the native files that lie there now say it (None: they do not);
+    `status --canary` runs it with the canary's payload in the first of `shapes`.
     """
 
     name: str
@@ -164,6 +165,7 @@ class Backend:
     carries: Mapping[tuple[Event, Effect], Carry]
     emit: Emit
     lost: Mapping[Event, str] = field(default_factory=dict)
+    shapes: tuple[str, ...] = ()
     ask_alone: Literal["refused", "runs"] = "refused"
     protect: tuple[str, ...] = ()
     closes: tuple[str, ...] = ()

@@ -282,6 +282,7 @@ BACKEND = Backend(
     version=VERSION,
     carries=USUAL,
     emit=emit,
+    shapes=("claude_code",),
     ask_alone="refused",
     protect=(
         "**/.claude/settings.json",

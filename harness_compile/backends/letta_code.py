@@ -187,6 +187,7 @@ BACKEND = Backend(
     version=VERSION,
     carries=USUAL,
     emit=emit,
+    shapes=("letta_mod", "letta_code"),
     ask_alone="refused",
     protect=(
         "**/.letta/settings.json",

@@ -15,7 +15,7 @@ from distill.records import digest
 from harness_compile.install import blocks
 from harness_compile.install.cuts import prune
 from harness_compile.install.entries import Entry, Format, Made, find, locate
-from harness_compile.install.records import Container, Installed
+from harness_compile.install.records import Container, FileFormat, Installed
 from harness_compile.install.spans import (
     Node,
     SettingsError,
@@ -59,7 +59,7 @@ def merge(
     formats = {entry.format for entry in (*old, *new)}
     if len(formats) != 1:
         raise SettingsError(f"is said to be {' and '.join(sorted(formats))}", file=path, mend="compile again")
-    fmt = next(iter(formats))
+    fmt: FileFormat = (*old, *new)[0].format
     try:
         if fmt == "file":
             return _whole(path, current, old, new, blobs, revive)

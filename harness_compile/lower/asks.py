@@ -129,6 +129,8 @@ def only(clause: Clause, previous: Clause | None = None) -> list[Draft] | None:
     if not match:
         return None
     tail = tails.cut(match["what"])
+    if "§" not in tail.core and not re.search(r"repo|project|workspace|directory", tail.core):
+        return None
     if re.fullmatch(
         r"(?:the |this |your )?(?:repo(?:sitory)?|project|workspace|working directory|project (?:root|directory|folder))",
         tail.core,

@@ -60,8 +60,9 @@ def known(program: str) -> bool:
 def is_script(word: str) -> bool:
     """Whether a first word is a script by its path."""
     return bool(re.fullmatch(r"(?:\./)?(?:[\w.@-]+/)*[\w@-][\w.@-]*", word)) and (
-        word.startswith("./")
-        or ("/" in word and bool(re.search(r"\.\w+$|/bin/|^bin/|^scripts?/|^tools?/", word)))
+        bool(re.fullmatch(r"(?:\./)?(?:[\w.@-]+/)*[\w-]+\.(?:sh|bash|zsh|ps1|bat)", word))
+        or bool(re.fullmatch(r"\./[\w-]+", word))
+        or bool(re.match(r"(?:\./)?(?:[\w.@-]+/)*(?:bin|scripts?|tools?|hack|ci|dev|build)/[\w-]+(?:\.(?:py|js|ts|mjs|cjs|rb|pl))?$", word))
         or bool(re.fullmatch(r"[\w-]+\.(?:sh|bash)", word))
     )
 

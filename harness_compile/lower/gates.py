@@ -16,7 +16,7 @@ from harness_compile.lower.programs.places import CODE, LANGUAGES, SPEAKS
 from harness_compile.rules import AllOf, Command, Edited, Not, Path, Predicate, Ran, Seen, Since
 
 ANY = r"(?:(?:the|a|an|any|every|each|your|all|new|making|creating|you|or|and|of|git|final|code|further|again|the next)\s)*"
-PR = r"(?:pull request|prs?|merge request|mr|patch|contribution)s?"
+PR = r"(?:pull request|prs?|merge request|mr)s?"
 GATES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("edit", re.compile(
         r"(?:after|when|whenever|if|once|upon|on|for)(?: you(?: have)?| making| make| every| each| any| all)*"
@@ -27,7 +27,7 @@ GATES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("commit", re.compile(rf"(?:before|prior to) (?:submi(?:t|tting|ssion)|sending|delivering)(?: {ANY}(?:[a-z]+ )?(?:changes?|code|work|patches))?(?! {ANY}{PR})(?=$|,|:| run )|(?:before|prior to|with|on|for|at) {ANY}(?:commit(?:s|ting|ted)?)\b(?: {ANY}(?:code|changes|anything|work|your changes))?")),
     ("push", re.compile(rf"(?:before|prior to|on) {ANY}push(?:es|ing)?\b(?: {ANY}(?:code|changes|anything|to \w+|commits|branch))?")),
     ("pr", re.compile(
-        rf"(?:before|prior to|when|for|on) {ANY}(?:(?:open|submit|rais|creat|mak|propos|send|request|fil|prepar|updat)(?:ing|e|t)?(?:ting)? (?:or \w+ (?:to )?)?{ANY}{PR}"
+        rf"(?:before|prior to|when) {ANY}(?:(?:open|submit|rais|creat|mak|propos|send|request|fil|prepar|updat)(?:ing|e|t)?(?:ting)? (?:or \w+ (?:to )?)?{ANY}{PR}"
         rf"|{PR}|(?:requesting |code )?review)\b")),
     ("merge", re.compile(rf"(?:before|prior to) {ANY}merg(?:e|es|ing)\b(?: {ANY}(?:to \w+|into \w+|pr|pull request|branch))?")),
     ("stop", re.compile(
@@ -111,7 +111,9 @@ def require(
         return None
     named = own or list(gates)
     match = RUN.match(rest) or PASS.match(rest)
-    if match is None and (gates or strong or own):
+    if text.startswith("to ") and own:
+        return None  # says how, not that
+    if match is None and (gates or strong or (own and "|" not in text)):
         match = LISTED.match(rest)
         if match and not gates and not own and not strong:
             return None
@@ -195,6 +197,7 @@ def _drafts(
 ) -> list[Draft] | None:
     """One draft per required command and gate. An edit is where the scope comes from; alone it gates the end
     of the turn."""
+    lines = [group for group in lines if not any(_once(command) for command in group)]
     drafts: list[Draft] = []
     scopes = [said for name, said in named if name == "edit"]
     moments = [name for name, _ in named if name != "edit"] or ["stop"]

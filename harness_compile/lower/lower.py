@@ -24,6 +24,7 @@ from harness_compile.rules import NotEnforceable, Rule
 NORM = re.compile(
     r"\b(?:never|do not|must|must not|always|should not|can not|may not|forbidden|prohibited|required|only|avoid|read-only|ask|require)\b"
 )
+CONDITION = re.compile(r"^(?:for|when|if|on|in|during|while|after|before|until|once|unless|to)\b|\bonly\b|\boptional")
 MODAL = re.compile(
     r"^(?:(?:you|we|agents?)\s)?(?:never|do not|must|always|should|only|avoid|use|prefer|ask|run|if|when|before|after|no|not)\b"
 )
@@ -214,7 +215,7 @@ def _variants(clause: Clause, frame: Frame) -> list[Clause]:
     text = re.sub(r"^(?:and|but|so|then|also|therefore|thus|however|otherwise)[, ]\s?", "", clause.text)
     found = [clause.with_text(text)]
     label = re.match(r"^[\w '/&-]{2,45}?(?::|\s—)\s(?P<rest>.+)$", text)
-    if label and len(label["rest"]) > 3:
+    if label and len(label["rest"]) > 3 and not CONDITION.search(text[: label.start("rest")]):
         found.append(clause.with_text(label["rest"]))
     said = re.match(r"^(?P<label>[\w -]{3,60}?)\. (?P<rest>.+)$", text)
     if said:

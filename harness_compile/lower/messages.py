@@ -59,8 +59,10 @@ def _attribution(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Dra
     )
     if not negated:
         return None
-    whole = text + " " + " ".join(clause.codes).lower()
-    named = re.search(r"co-?author(?:ed)?(?:-?by)?|generated (?:with|by)|attribution|\bai\b.*(?:footer|signature|trailer|credit)|(?:mention|reference|credit|sign)\w*"
+    if re.search(r"\bbranch|\b(?:strip|remove|delete|drop|edit)\b", text):
+        return None
+    whole = re.sub(r"§(\d+)", lambda mark: clause.codes[int(mark[1])].lower(), text)
+    named = re.search(r"co-?author(?:ed)?(?:-?by)?|generated (?:with|by)|attribution|\bai\b.*(?:footer|signature|trailer|credit)|\b(?:mention|reference|credit|sign)\w*"
                       r" .*(?:claude|\bai\b|codex|copilot|cursor)|claude.*(?:footer|signature|trailer|credit)", whole)  # fmt: skip
     if named and (about or "co-author" in whole.replace("coauthor", "co-author") or "attribution" in whole):
         if re.search(r"\bunless\b|\bexcept\b", text):
@@ -111,11 +113,11 @@ def _format(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] |
     ):
         return None
     allowed = re.search(
-        r"(?:types?|prefix(?:es)?)(?: are| is|:| include| must be one of| allowed)*[^§]*((?:§\d+(?:, | or |, or |, and | and |/| \| |,)?){2,})",
+        r"(?:types?|prefix(?:es)?)(?: are| is|:| include| must be one of| allowed)*[^§]*((?:§\d+(?:, and |, or |, | or | and |/| \| |,)?){2,})",
         text,
     )
     named = re.search(r"\b(?:follow|use|using|must be|in|adhere to|conform to|are|written|formatted|format)\b.*conventional[- ]commits?|"
-                      r"^conventional commits?\b.{0,40}$|^(?:commit (?:messages?|format|style)|prs? titles?)[^.]*: (?:use )?conventional[- ]commits?", text)  # fmt: skip
+                      r"^conventional commits?(?: format| style)?$|^(?:commit (?:messages?|format|style)|prs? titles?)[^.]*: (?:use )?conventional[- ]commits?", text)  # fmt: skip
     template = None
     for match in re.finditer(r"§(\d+)", text):
         pattern = template_pattern(clause.codes[int(match[1])])
@@ -230,7 +232,7 @@ def _words(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | 
             len(word) < 3
             or len(word) > 60
             or objects.path_globs(word) is not None
-            or re.search(r"<|\.\.\.|#\d|x{3}|123", word, re.I)
+            or re.search(r"<|\.\.\.|#\w|x{3}|123|_number", word, re.I)
         ):
             return None
         where = (match["where"] or match["part"] or "") + text

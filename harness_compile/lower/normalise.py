@@ -57,7 +57,7 @@ FLAT = (
 FILLER = re.compile(
     r"\b(?:please|strictly|absolutely|really|just|simply|ever|explicitly|under any circumstances?|at any time|"
     r"in any case|for any reason|no matter what|critically|again|also|actually|basically|kindly|of course|"
-    r"whatsoever|at all(?! times)|at all times|whenever possible|where possible|if possible|when possible|"
+    r"whatsoever|at all(?! times)|at all times|"
     r"as (?:an? )?(?:absolute )?rule|by default|in this (?:repo(?:sitory)?|project|codebase|workspace)|"
     r"in the (?:repo(?:sitory)?|project|codebase)|for this (?:repo(?:sitory)?|project|codebase))\b"
 )

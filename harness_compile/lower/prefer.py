@@ -23,7 +23,7 @@ FORMS = (
     re.compile(r"^instead of (?:using |running )?(?P<bad>.+?),? (?:always )?(?:use|run|prefer) (?P<good>.+)$"),
     re.compile(rf"^{WHO}replace (?P<bad>.+?) with (?P<good>.+)$"),
     re.compile(r"^(?:do not|never|avoid) (?:use|using|run|running) (?P<bad>.+?)(?:,|;|:| —|\.)? (?:please )?(?:use|run|prefer) (?P<good>.+?)(?: instead)?$"),
-    re.compile(rf"^(?!(?:do|does|must|should|shall|can|may|never|is|are|will|if|when) )(?P<good>(?:the )?(?:§\d+|[a-z][\w -]{{1,20}}?)){OVER} (?P<bad>.+)$"),
+    re.compile(rf"^(?!(?:do|does|must|should|shall|can|may|never|is|are|will|if|when) )(?P<good>(?:the )?(?:§\d+|(?:(?!\b(?:does|do|did|is|are|was|must|should|can)\b)[a-z\d-]+ ?){{1,3}}?)){OVER} (?P<bad>.+)$"),
     re.compile(r"^(?P<bad>§\d+) → (?:use )?(?P<good>§\d+)$"),
 )  # fmt: skip
 MANAGER = (

@@ -65,7 +65,9 @@ def write_log(path: Path, rows: list[dict[str, Any]], torn: str = "") -> Path:
 @pytest.mark.parametrize("name", LOGS)
 def test_uses_and_corrections_reach_the_unit(tmp_path: Path, name: str) -> None:
     (tmp_path / "AGENTS.md").write_text(NOTES)
-    log = write_log(tmp_path / "log.jsonl", LOGS[name], torn='{"type": "us')
+    folder = tmp_path / (".letta/transcripts" if name.startswith("letta") else "logs")
+    folder.mkdir(parents=True)
+    log = write_log(folder / "log.jsonl", LOGS[name], torn='{"type": "us')
     assert is_log(log)
     assert [kind for kind, _, _ in find_memory(tmp_path)] == ["agents_md", "sessions"]
     memory = read([("auto", tmp_path)])
@@ -75,6 +77,15 @@ def test_uses_and_corrections_reach_the_unit(tmp_path: Path, name: str) -> None:
     assert (tea.marks["used"], tea.marks["corrected"], tea.marks["sessions"]) == ("0", "0", "0")
     assert "used" not in ports.marks  # one telling word says nothing
     assert [unit.text for unit in memory.units] == [TAG, TEA, "Ports."]
+
+
+def test_a_data_set_is_no_log(tmp_path: Path) -> None:
+    (tmp_path / "AGENTS.md").write_text(NOTES)
+    write_log(
+        tmp_path / "chats.jsonl",
+        [{"role": "user", "content": USE}, {"type": "message", "message": {"role": "x"}}],
+    )
+    assert [kind for kind, _, _ in find_memory(tmp_path)] == ["agents_md"]
 
 
 def test_no_word_of_a_log_is_kept(tmp_path: Path) -> None:

@@ -71,12 +71,12 @@ class Evidence:
 
 def find(places: Sequence[Place]) -> list[Entry]:
     """The session logs of a walk."""
-    found = []
-    for place in places:
-        for name in sorted(place.files):
-            if name.endswith(".jsonl") and is_log(place.path / name):
-                found.append(entry(place.path / name, Scope()))
-    return found
+    return [
+        entry(place.path / name, Scope())
+        for place in places
+        for name in sorted(place.files)
+        if name.endswith(".jsonl") and is_log(place.path / name, sure=not place.under(".letta"))
+    ]
 
 
 def entry(path: Path, scope: Scope) -> Entry:
@@ -84,14 +84,17 @@ def entry(path: Path, scope: Scope) -> Entry:
     return Entry(path, scope, False)
 
 
-def is_log(path: Path) -> bool:
-    """Whether the first lines of a file are those of a session. A file that cannot be read is none."""
+def is_log(path: Path, *, sure: bool = False) -> bool:
+    """Whether the first lines of a file are those of a session. A file that cannot be read is none.
+
+    Where it must be `sure`, rows with no more than a role and words are not enough: data sets have them too.
+    """
     try:
         with open(path, "rb") as file:
             lines = [file.readline(1 << 20) for _ in range(SNIFFED)]
     except OSError:
         return False
-    return any(_is_row(_json(line)) for line in lines if line.strip())
+    return any(_is_row(_json(line), sure) for line in lines if line.strip())
 
 
 def read_log(path: Path) -> list[Message]:
@@ -152,7 +155,7 @@ def _json(line: bytes) -> Any:
         return None
 
 
-def _is_row(row: Any) -> bool:
+def _is_row(row: Any, sure: bool) -> bool:
     """Whether a row is one of a log: not of a list of memories."""
     if not isinstance(row, dict):
         return False
@@ -160,8 +163,8 @@ def _is_row(row: Any) -> bool:
         return True
     message = row.get("message")
     if row.get("type") in ROWS and isinstance(message, dict):
-        return "role" in message
-    return bool(_role(row)) and isinstance(row.get("content", row.get("text")), str | list)
+        return "role" in message and ("sessionId" in row or "id" in row)
+    return not sure and bool(_role(row)) and isinstance(row.get("content", row.get("text")), str | list)
 
 
 def _rows(path: Path) -> Iterator[Any]:

@@ -62,7 +62,7 @@ WORDS = frozenset(
     "mv cp node deno bazel gradle docker-compose".split()
 )
 
-SHELLS = frozenset(("bash", "sh", "zsh", "source"))
+SHELLS = frozenset(("bash", "sh", "zsh"))
 INTERPRETERS = frozenset("bash sh zsh python python3 node ruby perl php tsx ts-node deno bun".split())
 
 # Programs that run another one; longest first.
