@@ -1,0 +1,433 @@
+"""The command line of `harness-compile`, in the order of the flow.
+
+A command reads files, writes files, prints one table and the next command. What is heavy is imported inside
+the command that needs it, so that `decide` answers fast. Nothing here decides anything: see `bundle`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from distill.errors import (
+    DistillError,
+    Exit,
+    PendingError,
+    RecordError,
+    StaleError,
+    UsageError,
+    printable,
+    user_faults,
+)
+
+app = typer.Typer(
+    name="harness-compile",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Compile what an agent's memory forbids and requires into hooks and permissions of its harness.",
+    epilog="Begin with [bold]harness-compile compile . --target claude_code --out build[/bold] where a "
+    "CLAUDE.md or an AGENTS.md is. Nothing outside build is written before [bold]apply[/bold].",
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+Place = Annotated[Path, typer.Argument(metavar="DIR", help="A bundle, as in build/claude_code.")]
+Root = Annotated[Path, typer.Option("--root", metavar="DIR", help="The project the rules are for.")]
+Home = Annotated[
+    Path | None, typer.Option("--home", metavar="DIR", help="Where ~/ is; by default your home.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the machine form instead of the table.")]
+
+
+class FailedError(DistillError):
+    """A case failed, or what is installed does not hold."""
+
+    exit_code = Exit.BELOW
+
+
+def faults(command: F) -> F:
+    """Make a user's fault in a command one sentence and an exit code."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with user_faults(shlex.join(["harness-compile", *sys.argv[1:]])):
+            return command(*args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import distill
+
+        print(distill.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an error as well.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["DISTILL_DEBUG"] = "1"
+
+
+@app.command(
+    name="compile",
+    epilog="harness-compile compile . --target claude_code --out build\n\n"
+    "harness-compile compile CLAUDE.md docs/RULES.md --target letta_code --target pi --out build\n\n"
+    "harness-compile compile --recipe recipes/memory.yaml",
+)
+@faults
+def compile_(
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="SOURCES…", help="Memory files, or directories they belong to."),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HARNESS", help="claude_code, letta_code, pi, openclaw, deepagents; repeatable."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Each bundle goes to DIR/HARNESS. By default build.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Take sources, targets and on_error from a recipe.")
+    ] = None,
+    on_error: Annotated[
+        str | None,
+        typer.Option(metavar="EFFECT", help="What to do where the guard cannot decide: deny, ask, warn."),
+    ] = None,
+    unattended: Annotated[
+        bool, typer.Option("--unattended", help="Nobody will be there to answer: every ask becomes a deny.")
+    ] = False,
+    python: Annotated[
+        str, typer.Option(metavar="PATH", help="The Python that runs the guard, 3.9 or later.")
+    ] = "python3",
+    force: Annotated[bool, typer.Option("--force", help="Write over a folder that holds no bundle.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Read a memory and write one bundle per harness, with an account of every unit.
+
+    What can be said exactly becomes a rule, with calls that it must stop and calls that it must let through;
+    the rest stays in the memory, with the reason. Nothing is ever allowed that was not before.
+    """
+    from distill.memory import read
+    from harness_compile import bundle, show
+    from harness_compile.backends import backend
+    from harness_compile.backends.base import Options
+
+    said = _asked(sources, target, out, recipe, on_error)
+    backends = [backend(name) for name in said.targets]
+    memory = read(said.sources, said.root)
+    lowered = bundle.lower_memory(memory)
+    options = Options(on_error=said.on_error, attended=not unattended, python=python)
+    compiled = [bundle.compile_lowered(lowered, one, options) for one in backends]
+    places = [bundle.write(one, said.out, force=force) for one in compiled]
+    if as_json:
+        show.print_json(
+            {
+                "bundles": [str(place) for place in places],
+                "account": lowered.account.model_dump(mode="json"),
+                "gaps": [gap.model_dump(mode="json") for one in compiled for gap in one.bundle.gaps],
+                "warnings": list(memory.warnings),
+            }
+        )
+        return
+    show.account(lowered.account, [one.bundle for one in compiled], memory.warnings)
+    show.following(*(f"harness-compile verify {shlex.quote(str(place))}" for place in places))
+
+
+@app.command(epilog="harness-compile verify build/claude_code")
+@faults
+def verify(place: Place, as_json: Json = False) -> None:
+    """Ask the guard every case of every rule, directly and as the harness would. 3 if one fails."""
+    from harness_compile import bundle, show
+    from harness_compile.backends import backend
+    from harness_compile.verify import cases
+
+    said = bundle.load(place)
+    _whole(place, said)
+    outcome = cases.check(bundle.effective(said), backend(said.harness).shapes)
+    if as_json:
+        show.print_json(outcome.model_dump(mode="json"))
+    else:
+        show.outcome(outcome, said)
+        if outcome.passed:
+            show.following(f"harness-compile diff {shlex.quote(str(place))} --root .")
+    if not outcome.passed:
+        raise FailedError(
+            f"{len(outcome.failures)} of {outcome.asked} questions came out wrong",
+            mend="the rules named above do not do what they say; leave them out or report them",
+        )
+
+
+@app.command(
+    epilog="harness-compile decide build/claude_code --call "
+    """'{"tool": "Bash", "input": {"command": "git push -f"}}'"""
+    "\n\nTools have the names of Claude Code: Bash, Read, Write, Edit, WebFetch, mcp__server__tool, Stop."
+)
+@faults
+def decide(
+    place: Place,
+    call: Annotated[
+        str, typer.Option(metavar="JSON", help='The call: {"tool": …, "input": {…}}; - reads stdin.')
+    ],
+    session: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The calls before it: a JSON list, or one call on each line."),
+    ] = None,
+    root: Root = Path("."),
+    as_json: Json = False,
+) -> None:
+    """Say what would happen to one tool call, by which rule, from which line of the memory. Runs nothing."""
+    from harness_compile.runtime import guard
+
+    data = _json(sys.stdin.read() if call == "-" else call, "--call")
+    before = _session(session) if session else []
+    policy, index = _policy(guard, place)
+    top = os.path.abspath(root)
+    taken = guard.Call({"root": top, "cwd": top, **_call(data, "--call")}, top)
+    made = guard.Session(before, top)
+    protect = tuple(policy.get("protect", ()))
+    said = guard.judge(
+        index, taken, made, policy.get("on_error", "deny"), policy.get("nobody", "ask"), protect
+    )
+    message = said["message"] + (f" Instead: {said['instead']}" if said["instead"] else "")
+    answer = {key: said[key] for key in ("decision", "rule", "source", "line")} | {"message": message}
+    if as_json:
+        print(json.dumps(answer, ensure_ascii=True))
+        return
+    print(answer["decision"])
+    if answer["rule"]:
+        where = f" ({answer['source']}:{answer['line']})" if answer["source"] else ""
+        print(printable(f"rule: {answer['rule']}{where}"))
+    if message:
+        print(printable(message))
+
+
+@app.command(epilog="harness-compile diff build/claude_code --root .")
+@faults
+def diff(
+    place: Place,
+    root: Root = Path("."),
+    home: Home = None,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="4 when something would change.")] = False,
+) -> None:
+    """Show exactly what installing a bundle would change, file by file. Writes nothing."""
+    from harness_compile import changes, show
+
+    planned = changes.plan_changes(place, root, home=home)
+    show.rich(changes.render(planned))
+    _stale(place, root)
+    if planned.edits:
+        show.following(f"harness-compile apply {shlex.quote(str(place))} --root {shlex.quote(str(root))}")
+        if exit_code:
+            raise PendingError(f"{len(planned.edits)} files would change", mend="install them with apply")
+
+
+@app.command(epilog="harness-compile apply build/claude_code --root .")
+@faults
+def apply(
+    place: Place,
+    root: Root = Path("."),
+    home: Home = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Install a bundle: show the changes, ask, write all of them or none, and keep a receipt."""
+    from harness_compile import apply as installing
+    from harness_compile import changes, show
+
+    _stale(place, root)
+    planned = changes.plan_changes(place, root, home=home)
+    if not as_json:
+        show.rich(changes.render(planned))
+    if planned.edits and not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("nobody is there to be asked", mend="add --yes")
+        if not typer.confirm(f"Write {len(planned.edits)} files?", default=False):
+            raise PendingError("nothing was written")
+    receipt = installing.apply(planned, root)
+    if as_json:
+        show.print_json(receipt.model_dump(mode="json"))
+        return
+    show.plain(f"installed; receipt {receipt.id}")
+    show.following(f"harness-compile status --root {shlex.quote(str(root))} --canary")
+
+
+@app.command(epilog="harness-compile status --root .\n\nharness-compile status --root . --canary")
+@faults
+def status(
+    root: Root = Path("."),
+    days: Annotated[
+        int, typer.Option(min=1, help="A rule that did not fire in so many days is silent.")
+    ] = 30,
+    canary: Annotated[
+        bool, typer.Option("--canary", help="Ask each installed guard about a call that it must refuse.")
+    ] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether what is installed stands, is stale or drifted, and when each rule last fired. 3 if not."""
+    from harness_compile import show
+    from harness_compile import status as looking
+
+    found = looking.status(root, days=days)
+    alive = {}
+    if canary:
+        from harness_compile.canary import sing
+
+        harnesses = dict.fromkeys(one.harness for one in found.entries)
+        alive = {name: sing(name, Path(root), home or Path.home()) for name in harnesses}
+    if as_json:
+        show.print_json(
+            {**found.model_dump(mode="json"), "canary": {name: said for name, (_, said) in alive.items()}}
+        )
+    else:
+        show.status(found, alive)
+    dead = [name for name, (well, _) in alive.items() if not well]
+    if dead or not found.sound:
+        what = (
+            f"the guard of {dead[0]} does not answer" if dead else "what is installed is not what was applied"
+        )
+        raise FailedError(what, mend="compile again and apply, or see the table for what changed")
+
+
+@app.command(epilog="harness-compile rollback --root .")
+@faults
+def rollback(
+    root: Root = Path("."),
+    receipt: Annotated[
+        str | None, typer.Option(metavar="ID", help="A receipt; by default the newest one.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Take back what apply did, to the byte; where you changed a file since, your changes stay."""
+    from harness_compile import apply as installing
+    from harness_compile import show
+
+    undone = installing.rollback(root, receipt)
+    if as_json:
+        show.print_json(undone.model_dump(mode="json"))
+    else:
+        show.undone(undone)
+
+
+class _Asked:
+    """What `compile` was asked for, from the command line or a recipe."""
+
+    def __init__(self, sources: Any, targets: list[str], out: Path, on_error: Any, root: Path | None) -> None:
+        self.sources, self.targets, self.out = sources, targets, out
+        self.on_error, self.root = on_error, root
+
+
+def _asked(
+    sources: list[Path] | None,
+    target: list[str] | None,
+    out: Path | None,
+    recipe: Path | None,
+    on_error: str | None,
+) -> _Asked:
+    if on_error not in (None, "deny", "ask", "warn"):
+        raise UsageError(f"--on-error {on_error} has no meaning", mend="it is deny, ask or warn")
+    if recipe is None:
+        if not sources:
+            raise UsageError("no memory is named", mend="name a memory file, a directory or --recipe FILE")
+        if not target:
+            raise UsageError("no harness is named", mend="add --target claude_code")
+        given = [("auto", path) for path in sources]
+        root = sources[0] if len(sources) == 1 and sources[0].is_dir() else None
+        return _Asked(given, list(dict.fromkeys(target)), out or Path("build"), on_error or "deny", root)
+    if sources:
+        raise UsageError("sources are named twice", mend="name them here or in the recipe")
+    from distill.recipe import load
+
+    said = load(recipe)
+    targets = target or list(said.harness.targets)
+    if not targets:
+        raise UsageError(f"{recipe} names no harness", mend="add --target, or harness.targets to the recipe")
+    given = [(source.format, source.path) for source in said.memory.sources]
+    return _Asked(
+        given,
+        list(dict.fromkeys(targets)),
+        out or said.out / "harness",
+        on_error or said.harness.on_error,
+        None,
+    )
+
+
+def _json(text: str, what: str | Path, line: int | None = None) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        said = str(error).split(":")[0].lower()
+        raise UsageError(f"{what} is not JSON: {said}", mend="quote it for the shell") from None
+
+
+def _call(data: Any, what: str | Path, line: int | None = None) -> dict[str, Any]:
+    """A neutral call. Raises UsageError for anything else."""
+    where = f"{what}, line {line}," if line else str(what)
+    good = isinstance(data, dict) and isinstance(data.get("tool"), str)
+    if not good or not isinstance(data.get("input", {}), dict):
+        raise UsageError(f'{where} is no call: {{"tool": "Bash", "input": {{"command": "…"}}}} is one')
+    return {"input": {}, **data}
+
+
+def _session(path: Path) -> list[dict[str, Any]]:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if text.lstrip().startswith("["):
+        return [_call(one, path) for one in _json(text, path)]
+    lines = enumerate(text.splitlines(), start=1)
+    return [_call(_json(line, path), path, number) for number, line in lines if line.strip()]
+
+
+def _policy(guard: Any, place: Path) -> tuple[dict[str, Any], Any]:
+    """The policy of a bundle, or of a folder in which one is installed."""
+    path = place / "guard.json"
+    if not path.is_file():
+        raise RecordError(
+            "is no bundle", file=place, mend="run `harness-compile compile` and name its folder"
+        )
+    try:
+        return guard.load_policy(str(path))
+    except (ValueError, KeyError):
+        raise RecordError("is not a whole policy", file=path, mend="compile the bundle again") from None
+
+
+def _whole(place: Path, said: Any) -> None:
+    """Every file of a bundle is as it was compiled. Raises StaleError, RecordError."""
+    from harness_compile import changes
+
+    changes.entries_of(said, place)
+
+
+def _stale(place: Path, root: Path) -> None:
+    """The memory that a bundle was compiled from has not changed. Raises StaleError, RecordError."""
+    from distill.records import digest_file
+    from harness_compile import bundle
+
+    for name, digest in bundle.load(place).inputs.items():
+        path = root / name
+        if path.is_file() and digest_file(path) != digest:
+            raise StaleError(
+                "changed since the bundle was compiled", file=path, mend="run `harness-compile compile` again"
+            )
+
+
+if __name__ == "__main__":
+    app()
