@@ -192,6 +192,13 @@ def _language(command: Command) -> tuple[str, ...] | None:
     return LANGUAGES[name] if name else None
 
 
+def _once(command: Command) -> bool:
+    """What no edit makes necessary again: setting up, or git itself."""
+    first = command.sub[0][0] if command.sub else ""
+    setup = ("install", "ci", "i", "sync", "setup", "clean-install")
+    return command.program[0] in ("git", "gh", "glab") or first in setup
+
+
 def _drafts(
     clause: Clause, named: list[tuple[str, str]], lines: list[list[Command]], text: str
 ) -> list[Draft] | None:

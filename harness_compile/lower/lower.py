@@ -155,7 +155,7 @@ def _drafts_of(unit: MemoryUnit, previous: Clause | None = None) -> _Draft:
             named
             and clause is parts[-1]
             and "§" not in rest
-            and not re.search(r"\b(?:do not|never|optional\w*)\b", clause.text)
+            and not re.search(r"\b(?:do not|never|optional\w*)\b|^to\b", clause.text)
         ):
             lead_gates = tuple(named)
     template = _template(unit, parts, frame)

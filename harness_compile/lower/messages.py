@@ -109,7 +109,7 @@ def _base(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | N
 def _format(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
     kinds = tuple(kind for kind in about if kind in ("commit", "pr"))
     if not kinds or re.search(
-        r"\b(?:do not|never|no|not|optional\w*|prefer\w*|unless|may|can|except|history)\b", text
+        r"\b(?:do not|never|no|not|optional\w*|prefer\w*|unless|may|can|except|history|if|example)\b", text
     ):
         return None
     allowed = re.search(
