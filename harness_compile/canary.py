@@ -43,7 +43,7 @@ def sing(harness: str, root: Path, home: Path) -> tuple[bool, str]:
     took = (time.perf_counter() - begun) * 1000
     try:
         out, err = done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
-        answer = payloads.refuses(shape, "pre_tool", (done.returncode, out, err))
+        answer = payloads.refuses((done.returncode, out, err))
     except ValueError:
         answer = "no answer"
     if answer != "refuse":
