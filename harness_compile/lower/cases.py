@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from harness_compile.lower import examples
@@ -21,6 +22,8 @@ from harness_compile.rules import (
     Command,
     Content,
     Edited,
+    Effect,
+    Event,
     Message,
     Not,
     Path,
@@ -62,8 +65,14 @@ START: Call = {"tool": "SessionStart", "input": {}, "event": "session_start"}
 
 def cases_for(rule: Rule) -> tuple[tuple[Case, ...], str]:
     """The cases of a rule, or an empty tuple and the reason why it must not be emitted."""
-    fires = list(_unique(_fires(rule.when, rule.event)))[:MOST]
-    quiet = list(_unique(_quiet(rule.when, rule.event)))[:MOST]
+    return _checked(rule.event, rule.effect, rule.tool, rule.when)
+
+
+@lru_cache(maxsize=4096)
+def _checked(event: Event, effect: Effect, tool: str, when: Predicate) -> tuple[tuple[Case, ...], str]:
+    """Derived from what decides alone, so that a memory that says the same again costs nothing again."""
+    fires = list(_unique(_fires(when, event)))[:MOST]
+    quiet = list(_unique(_quiet(when, event)))[:MOST]
     if len(fires) < 2 or len(quiet) < 2:
         return (), "too few cases can be derived to check it"
     cases = tuple(
@@ -71,24 +80,22 @@ def cases_for(rule: Rule) -> tuple[tuple[Case, ...], str]:
         for wanted, tries in ((True, fires), (False, quiet))
         for one in tries
     )
+    rule = {"id": "own", "event": event, "effect": effect, "tool": tool, "when": when.model_dump(mode="json")}
+    rules = [rule]  # one list: the guard keeps its index as long as it is asked about the same one
     for case in cases:
-        fault = check(rule, case)
+        fault = check(rules, case)
         if fault:
             return (), fault
     return cases, ""
 
 
-def check(rule: Rule, case: Case) -> str:
-    """Why a case refutes its rule, or nothing."""
-    answer = decide([rule], case.call, case.before, root=ROOT, on_error="deny")
-    fired = answer["why"] == "fired" and answer["rule"] == rule.id
-    if fired == case.fires:
+def check(rules: list, case: Case) -> str:
+    """Why a case refutes the rule, the only one of the list, or nothing."""
+    answer = decide(rules, case.call, case.before, root=ROOT, on_error="deny")
+    if (answer["why"] == "fired") == case.fires:
         return ""
-    said = (
-        case.call.get("input", {}).get("command")
-        or case.call.get("input", {}).get("file_path")
-        or case.call["tool"]
-    )
+    given = case.call.get("input", {})
+    said = given.get("command") or given.get("file_path") or case.call["tool"]
     return f"its own case fails ({said!r} {'was not' if case.fires else 'was'} caught)"
 
 
@@ -408,8 +415,3 @@ def _gate_quiet(test: AllOf) -> Iterator[Try]:
             given = {where.name: 7 for where in inner.where}
             yield Try({"tool": inner.names[0], "input": given}, (), "with the argument")
             yield Try({"tool": "Read", "input": {"file_path": "a.txt"}}, (), "another tool")
-
-
-def is_start(rule: Rule) -> bool:
-    """Whether a rule only puts text into the start of a session."""
-    return rule.event == "session_start" and isinstance(rule.when, Always)

@@ -243,7 +243,7 @@ def read_script(line: str) -> list[Command] | None:
     cwd = ""
     for part in re.split(r"\s*&&\s*", line.strip()):
         words = part.split()
-        if words[:1] == ["cd"] and len(words) == 2 and not COMPUTED.search(part):
+        if words[:1] == ["cd"] and len(words) == 2 and not COMPUTED.search(re.sub(r"<[\w /-]*>", "", part)):
             cwd = "" if words[1] in ("..", "-") else words[1].strip("/")
             continue
         command = read_command(part, required=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from harness_compile.lower.gates import find_gates
 from harness_compile.lower.normalise import flatten
@@ -60,6 +61,7 @@ class Frame:
     above: str = ""
 
 
+@lru_cache(maxsize=4096)
 def frame_of(heading: tuple[str, ...]) -> Frame:
     """The frame of a path of headings: the last that says something about doing wins."""
     found: dict = {}

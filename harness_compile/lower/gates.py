@@ -12,6 +12,7 @@ from harness_compile.lower import objects
 from harness_compile.lower.commands import read_line, read_script, use_of
 from harness_compile.lower.draft import Draft, all_of
 from harness_compile.lower.normalise import Clause
+from harness_compile.lower.programs.commands import RIVALS
 from harness_compile.lower.programs.places import CODE, LANGUAGES, SPEAKS
 from harness_compile.rules import AllOf, Command, Edited, Not, Path, Predicate, Ran, Seen, Since
 
@@ -48,7 +49,7 @@ DO = (
     r"verify(?: that| with)?|at (?:a )?minimum|required|locally|check that|confirm(?: that)?)[,:]?\s)*"
 )
 RUN = re.compile(
-    rf"^(?:(?:all |the |your |any |every )*(?:code|changes?|commits?|prs?|pull request|work) (?=must pass|should pass|needs? to pass))?{DO}(?:(?:re-?)?run|execute|use|invoke|do|call|pass|format(?: \w+)* (?:with|using)|lint(?: \w+)* (?:with|using)|"
+    rf"^(?:[^§]{{3,60}}?[,;] (?=(?:and )?then (?:re-?)?run ))?(?:(?:all |the |your |any |every )*(?:code|changes?|commits?|prs?|pull request|work) (?=must pass|should pass|needs? to pass))?{DO}(?:(?:re-?)?run|execute|use|invoke|do|call|pass|format(?: \w+)* (?:with|using)|lint(?: \w+)* (?:with|using)|"
     rf"type-?check(?: \w+)* (?:with|using)|validate(?: \w+)* with|verify(?: \w+)* with|test(?: \w+)* with|build(?: \w+)* with)"
     r"(?: (?:at least|both|the following|these|the|tests?|all|backend|frontend|unit|checks?|full|locally|with|via|using|and|linter|linting|formatter|formatting|"
     r"type[- ]?check\w*|suite|it|them|verification|validation|quality|commands?|through|in order|lint|static|analysis|a|clean|build|by running|script|appropriate))*:? (?P<list>§\d+.*)$"
@@ -196,7 +197,8 @@ def _once(command: Command) -> bool:
     """What no edit makes necessary again: setting up, or git itself."""
     first = command.sub[0][0] if command.sub else ""
     setup = ("install", "ci", "i", "sync", "setup", "clean-install")
-    return command.program[0] in ("git", "gh", "glab") or first in setup
+    managers = (*RIVALS, "bundle", "composer", "pre-commit", "husky", "lefthook", "pip", "pip3")
+    return command.program[0] in ("git", "gh", "glab") or (command.program[0] in managers and first in setup)
 
 
 def _drafts(
@@ -342,6 +344,7 @@ BY_NAME: dict[str, dict[str, tuple[str, ...]]] = {
              "golangci-lint": ("golangci-lint run",), "rubocop": ("rubocop",), "shellcheck": ("shellcheck",), "swiftlint": ("swiftlint",)},
     "type": {"mypy": ("mypy",), "pyright": ("pyright", "basedpyright"), "basedpyright": ("basedpyright",), "tsc": ("tsc",), "ty": ("ty check",)},
 }  # fmt: skip
+HOOKS = re.compile(rf"^(?:[\w -]{{3,30}}: )?{DO}run (?:the )?pre-?commit(?: hooks?| checks?)?(?: to .*| locally)?$")
 NAMES = "|".join(sorted({name for names in BY_NAME.values() for name in names}, key=len, reverse=True))
 NAMED = re.compile(
     rf"^{DO}(?:(?P<verb>format|lint|type-?check)(?: (?:all|any|of|the|your|every|changed|modified|files?|code|you|changed|touched|python|go|rust|new|edited|have))* (?:with|using|via|by running)"
@@ -353,6 +356,11 @@ NAMED = re.compile(
 
 def _by_name(clause: Clause, named: list[tuple[str, str]], rest: str, *, strong: bool) -> list[Draft] | None:
     """A check that is named by what it does and by its tool: "format with ruff"."""
+    hooks = HOOKS.match(rest)
+    moments = [gate for gate in named if gate[0] != "edit"]
+    if hooks and (moments or strong) and not LATER.search(rest):
+        ways = [command for line in ("pre-commit run", "prek run", "make pre-commit") if (command := command_of(line))]
+        return _drafts(clause, moments or [("stop", "")], [ways], "")
     match = NAMED.match(rest)
     if not match or LATER.search(rest):
         return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from distill.records import MemoryUnit, Span, digest
 from harness_compile.lower import asks, content, context, gates, messages, phrases, prefer
@@ -23,6 +23,13 @@ from harness_compile.rules import NotEnforceable, Rule
 
 NORM = re.compile(
     r"\b(?:never|do not|must|must not|always|should not|can not|may not|forbidden|prohibited|required|only|avoid|read-only|ask|require)\b"
+)
+# Words without one of which, and without a frame, no form of the grammar matches: most of a memory is facts.
+TRIGGER = re.compile(
+    r"\b(?:never|not|no|avoid|must|always|only|use|uses|using|run|prefer|read|ask|confirm|get|require\w*|need\w*|before|after|when|"
+    r"if|make|ensure|forbidden|prohibited|instead|over|package manager|managed|immutable|frozen|off|stop|refrain|commits?|prs?|pull|"
+    r"subject|title|target|base|toolchain|format\w*|lint|check|search|pass|for|replace|allow\w*|permit\w*|approv\w*|disclos\w*|submit|"
+    r"consult|review|done|blank|separate|conventional|permission)\b|read-only|→|>"
 )
 CONDITION = re.compile(r"^(?:for|when|if|on|in|during|while|after|before|until|once|unless|to)\b|\bonly\b|\boptional")
 MODAL = re.compile(
@@ -196,9 +203,14 @@ def _template(unit: MemoryUnit, parts: list[Clause], frame: Frame) -> list[Draft
     return messages.message(flatten(f"use the `{blocks[-1]}` format"), about) or []
 
 
+SILENT = Frame()
+
+
 def read_clause(clause: Clause, frame: Frame, previous: Clause | None = None) -> tuple[list[Draft], str]:
     """Drafts of one clause in its frame, and where there are none, why not (nothing for what is no norm)."""
     text = clause.text
+    if not TRIGGER.search(text) and replace(frame, topic="", above="") == SILENT:
+        return [], ""
     if asks.asks_for_allow(clause) or (frame.allow and not MODAL.match(text)):
         return [], f"it asks for a permission, and memory can only tighten: “{_short(clause.raw)}”"
     for variant in _variants(clause, frame):

@@ -219,7 +219,7 @@ def _words(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | 
     if not about:
         return None
     match = re.search(
-        r"(?:^|, |\b(?:must|should|always|you must|please) )(?:also )?(?:include|contain|add|have|end with|append|mention|prefix \w+ with|start with|begin with|be prefixed with|"
+        r"(?:^|, |\b(?:must|should|always|you must|please) )(?:also )?(?:include|contain|carry|add|have|end with|append|mention|prefix \w+ with|start with|begin with|be prefixed with|"
         r"includes|contains)(?: (?:the|a|an|literal|text|line|label|tag|marker|string|emoji|word|phrase|prefix|footer|trailer))* §(?P<n>\d+)(?: (?:emoji|tag|marker|label|line|prefix|footer|trailer))?"
         r"(?P<where> (?:in|to|at|on) (?:the )?(?:\w+ )*?(?:body|title|subject|description|end|message|messages|titles?|footer|prs?|pull request|commit\w*).*)?$"
         r"|(?:include|add|have).* §(?P<n2>\d+)(?: emoji)? in the (?P<part>body|title)\b.*$", text)  # fmt: skip

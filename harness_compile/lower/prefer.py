@@ -89,6 +89,7 @@ def _over(clause: Clause, good: str, bad: str) -> list[Draft] | None:
     wanted = objects.items(good)
     better = _reading(clause, wanted[-1] if len(wanted) == 1 else good)
     instead = re.sub(r"§(\d+)", lambda m: clause.codes[int(m[1])], good).strip()
+    instead = re.sub(r" (?:for|to|when|as|commands?)\b.*$", "", instead)
     for item in objects.items(
         re.sub(
             r"^(?:calling|running|using|invoking) |\s(?:for|when|directly)(?:$| (?:python|node|js|javascript|dependenc\w+|packages?|scripts?)$)", "", tail.core
@@ -100,7 +101,9 @@ def _over(clause: Clause, good: str, bad: str) -> list[Draft] | None:
         if test.program[0] in ("cat", "head", "tail") and not test.args:
             test = test.model_copy(update={"min_args": 1})  # without a file they only pass text on
         reading = _reading(clause, item)
-        if (
+        if reading and better and better.runner and not reading.runner and reading.program == better.program:
+            test = test.model_copy(update={"via": (), "not_via": (better.runner,)})
+        elif (
             reading
             and better
             and reading.program == better.program
@@ -109,8 +112,6 @@ def _over(clause: Clause, good: str, bad: str) -> list[Draft] | None:
             test = _without(test, reading, better)
             if test is None:
                 return None
-        elif reading and better and better.runner and reading.program == better.program:
-            test = test.model_copy(update={"via": (), "not_via": (better.runner,)})
         elif (
             better
             and better.words in ("uv run", "poetry run", "pipenv run", "hatch run", "pdm run")

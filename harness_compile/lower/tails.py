@@ -82,4 +82,4 @@ def cut(text: str) -> Tail:
     text = WHY.sub("", PARENTHESIS.sub("", text)).strip(" ,.:—(")
     while (shorter := HARMLESS.sub("", text)) != text and len(shorter) > 2:
         text = shorter.strip(" ,.:—")
-    return Tail(text, ask, doubt, WHY.sub("", examples).strip(" ,.:"))
+    return Tail(text, ask, doubt, WHY.sub("", PARENTHESIS.sub("", examples)).strip(" ,.:"))
