@@ -18,6 +18,7 @@ from distill.records import MemoryUnit, Record, Scope
 
 MARKERS = re.compile(r"[\s>]*(?:(?:[-*+]|\d{1,9}[.)])(?:\s+|$))*")
 WORD = re.compile(r"\w")
+NUMBER = re.compile(rb"(?P<indent>[ \t>]*)(?:(?P<number>\d{1,9})[.)]\s)?")
 NOTHING: frozenset[str] = frozenset()
 
 
@@ -104,6 +105,29 @@ def residual(memory: Memory, without: Set[str]) -> dict[str, str]:
     return {document.path: cut(memory, document, without, False) for document in memory.documents}
 
 
+def staying(memory: Memory, without: Set[str]) -> frozenset[str]:
+    """Units of `without` that a residual keeps, since a unit that stays hangs on their words.
+
+    A plan that routes these to tokens says what the residual does.
+    """
+    kept = frozenset[str]()
+    while True:
+        out = without - kept
+        needed = [
+            frozenset((document.path, start) for start in _needed(memory, document, out)[0])
+            for document in memory.documents
+        ]
+        places = frozenset[tuple[str, int]]().union(*needed)
+        found = {
+            unit.id
+            for unit in memory.units
+            if unit.id in out and any((span.source, span.start) in places for span in unit.spans)
+        }
+        if not found:
+            return kept
+        kept |= found
+
+
 def cut(memory: Memory, document: Document, without: Set[str], hide: bool) -> str:
     """One document's text without some units, and without what is hidden from agents where `hide`."""
     gone = _gone(memory, document, without)
@@ -183,6 +207,15 @@ def _gone(memory: Memory, document: Document, without: Set[str]) -> list[tuple[i
 
     An excluded unit that carries a kept one stays: without it the kept one would hang in the air.
     """
+    needed, gone, places = _needed(memory, document, without)
+    return gone + [(start, end) for start, end, out in places if out and start not in needed]
+
+
+def _needed(
+    memory: Memory, document: Document, without: Set[str]
+) -> tuple[set[int], list[tuple[int, int]], list[tuple[int, int, bool]]]:
+    """Where the carriers of kept units begin, the ranges of those that carry nothing any more, and the places
+    of all units with whether they are excluded."""
     places = [
         (span.start, span.end, unit.id in without)
         for unit in memory.units
@@ -197,7 +230,7 @@ def _gone(memory: Memory, document: Document, without: Set[str]) -> list[tuple[i
             needed.add(carrier.start)
         elif _any_between(lost, carrier.start + 1, carrier.reach) and carrier.start not in own:
             gone.append((carrier.start, carrier.end))
-    return gone + [(start, end) for start, end, out in places if out and start not in needed]
+    return needed, gone, places
 
 
 def _any_between(places: list[int], low: int, high: int) -> bool:
@@ -235,6 +268,18 @@ def _remove(raw: bytes, gone: Iterable[tuple[int, int]]) -> bytes:
             line = kept.rstrip() + line[len(line.rstrip(b"\r\n")) :]
         if not line.strip() and dropped and not (result and result[-1].strip()):
             continue
+        if dropped and result and _runs_on(result[-1], line):
+            result.append(line[len(line.rstrip(b"\r\n")) :])  # else it would run on from the line before
         dropped = dropped and not line.strip()
         result.append(line)
     return b"".join(result)
+
+
+def _runs_on(before: bytes, line: bytes) -> bool:
+    """Whether a list item would be read as more of the text before it: only 1 may begin a list there."""
+    one, two = NUMBER.match(before), NUMBER.match(line)
+    if not (one and two and before.strip() and two["number"] and int(two["number"]) != 1):
+        return False
+    return len(one["indent"]) < len(two["indent"]) or not (
+        one["number"] or len(one["indent"]) > len(two["indent"])
+    )

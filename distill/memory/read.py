@@ -129,7 +129,11 @@ def _kinds(kind: str, path: Path) -> list[str]:
     places = walk(path)
     kinds = [name for name, form in FORMATS.items() if form.entries(places)]
     if not kinds:
-        raise BadMemoryError("no memory was found here", file=path, mend="name the memory file in the recipe")
+        raise BadMemoryError(
+            "no memory was found here (CLAUDE.md or AGENTS.md)",
+            file=path,
+            mend="name the memory file in the recipe",
+        )
     return kinds
 
 

@@ -146,7 +146,8 @@ def _item(found: Found, item: Block, path: tuple[str, ...], name: str) -> None:
     below = len(found.pieces)
     _walk(found, item.children, path, item.end, name, in_item=True)
     pieces = found.pieces[below:]
-    if len(pieces) > 1 and any(piece.start >= item.children[0].end for piece in pieces):
+    first = item.children[0].end if item.children else 0
+    if len(pieces) > 1 and pieces[0].start < first <= max(piece.start for piece in pieces):
         found.carriers.append(Carrier(pieces[0].start, pieces[0].end, item.end))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from distill.memory import Memory, context_text, read, residual, store
+from distill.memory.documents import staying
 
 FACTS = Path(__file__).parents[1] / "fixtures" / "memory" / "facts.jsonl"
 
@@ -27,6 +28,11 @@ def ids(memory: Memory, *texts: str) -> frozenset[str]:
         ("Title\n=====\n\nOne a.\n\nOther\n=====\n\nTwo b.\n", ["One a."], "Other\n=====\n\nTwo b.\n"),
         ("- one a\n- two b\n- three c\n", ["two b"], "- one a\n- three c\n"),
         ("1. one a\n2. two b\n", ["one a"], "2. two b\n"),
+        # a list below a text begins with 1, or after a blank line
+        ("Do this:\n1. one a\n2. two b\n", ["one a"], "Do this:\n\n2. two b\n"),
+        ("Do this:\n1. one a\n2. two b\n3. c d\n", ["two b"], "Do this:\n1. one a\n3. c d\n"),
+        ("- Do this:\n  1. one a\n  2. two b\n", ["one a"], "- Do this:\n\n  2. two b\n"),
+        ("1. one\n   a\n2. two b\n3. c d\n", ["two b"], "1. one\n   a\n3. c d\n"),
         ("Rules:\n- one a\n- two b\n\nEnd it.\n", ["one a", "two b"], "End it.\n"),
         ("Rules:\n- one a\n- two b\n", ["two b"], "Rules:\n- one a\n"),
         # an excluded bullet stays while something stands under it
@@ -115,6 +121,26 @@ def test_a_bad_line_of_jsonl_is_named(tmp_path: Path, line: str, sentence: str) 
     with pytest.raises(Exception, match=r"a\.jsonl:2") as error:
         read([("jsonl", path)])
     assert str(error.value) == f"{path}:2: {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("text", "without", "stay"),
+    [
+        ("- One stands here alone.\n  - leans a\n", ["One stands here alone."], ["One stands here alone."]),
+        ("- One stands here alone.\n  - leans a\n", ["One stands here alone.", "leans a"], []),
+        ("- One stands here alone.\n  - leans a\n", ["leans a"], []),
+        (
+            "- One stands here alone.\n  - Two leans on that.\n    - three c\n",
+            ["One stands here alone.", "Two leans on that."],
+            ["One stands here alone.", "Two leans on that."],
+        ),
+    ],
+)
+def test_what_a_residual_keeps_against_the_plan_is_known(
+    tmp_path: Path, text: str, without: list[str], stay: list[str]
+) -> None:
+    memory = memory_of(tmp_path, text)
+    assert staying(memory, ids(memory, *without)) == ids(memory, *stay)
 
 
 def test_a_stored_memory_is_the_memory(tmp_path: Path) -> None:
