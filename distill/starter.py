@@ -10,13 +10,13 @@ import os
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from distill.errors import printable
-from distill.recipe import Base, MemorySection, Recipe
+from distill.recipe import Base, Format, MemorySection, Recipe
 
 WIDTH = 104
 SHOWN = 4  # files named in a comment
@@ -35,6 +35,13 @@ def starter(found: Sequence[tuple[str, Path, tuple[Path, ...]]], target: Path, o
         f"out: {json.dumps(out, ensure_ascii=False)}",
         "memory:",
         "  # In the order in which the agent loads them; paths are relative to this file.",
+        *textwrap.wrap(
+            f"A format is one of {', '.join(get_args(Format))}. An export, `jsonl`, may say which field of a "
+            "row holds what (fields: {text: body}); `sessions` are logs: evidence, and never trained on.",
+            WIDTH - 4,
+            initial_indent="  # ",
+            subsequent_indent="  # ",
+        ),
         "  sources:",
     ]
     for kind, path, files in found:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from distill.errors import BadMemoryError
 from distill.memory import Memory, context_text, find_memory, read, residual
+from distill.memory.formats.table import FORMATS
 from distill.memory.segment import words
+from distill.recipe import Format, load
 from distill.records import MemoryUnit, digest
+from distill.starter import starter
 
 SKILL = (
     "---\nname: cut-release\ndescription: How to cut one.\nallowed-tools: Bash Read\n---\n\nRun `make tag`.\n"
@@ -403,3 +407,13 @@ def test_a_nested_rule_holds_below_its_folder(tmp_path: Path) -> None:
     memory = read([("auto", tmp_path)])
     assert {unit.scope.paths for unit in memory.units} == {("web/*.ts",), ("web/**",)}
     assert context_text(memory).startswith("For web/*.ts:")
+
+
+def test_a_recipe_knows_every_format(tmp_path: Path) -> None:
+    assert get_args(Format) == ("auto", *FORMATS)
+    make(tmp_path, {"CLAUDE.md": "One two.", "skills/x/SKILL.md": SKILL, "GEMINI.md": "Three four."})
+    target = tmp_path / "distill.yaml"
+    target.write_text(starter(find_memory(tmp_path), target, "runs/x"))
+    assert [source.format for source in load(target).memory.sources] == ["claude_code", "gemini", "skills"]
+    target.write_text("memory: {sources: [{format: jsonl, path: x.jsonl, fields: {text: a.b}}]}")
+    assert load(target).memory.sources[0].fields == {"text": "a.b"}

@@ -76,13 +76,12 @@ def places(text: str) -> Iterator[Found]:
 def reach(value: Any, key: Iterable[str | int]) -> Any:
     """What stands under some keys; None where there is nothing (a key that is said twice counts last)."""
     for part in key:
-        if isinstance(value, list):
-            inside = isinstance(part, int) and part < len(value)
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
         else:
-            inside = isinstance(value, dict) and part in value
-        if not inside:
             return None
-        value = value[part]
     return value
 
 
