@@ -193,7 +193,7 @@ def canary() -> Rule:
     return Rule(
         id=CANARY,
         tool="Bash",
-        when=Command(program=(CANARY,)),
+        when=Command(program=(CANARY,), min_args=None, max_args=None),
         effect="deny",
         message="this call only asks whether the rules are alive, and they are",
         unit=CANARY,

@@ -41,8 +41,8 @@ def sing(harness: str, root: Path, home: Path) -> tuple[bool, str]:
     except (OSError, subprocess.TimeoutExpired) as fault:
         return False, f"it does not run ({type(fault).__name__})"
     took = (time.perf_counter() - begun) * 1000
+    out, err = done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
     try:
-        out, err = done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
         answer = payloads.refuses((done.returncode, out, err))
     except ValueError:
         answer = "no answer"

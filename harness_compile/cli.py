@@ -21,12 +21,12 @@ from distill.errors import (
     DistillError,
     Exit,
     PendingError,
-    RecordError,
     StaleError,
     UsageError,
     printable,
     user_faults,
 )
+from harness_compile.given import asked, call_of, policy_of, read_json_text, session_of
 
 app = typer.Typer(
     name="harness-compile",
@@ -131,7 +131,7 @@ def compile_(
     from harness_compile.backends import backend
     from harness_compile.backends.base import Options
 
-    said = _asked(sources, target, out, recipe, on_error)
+    said = asked(sources, target, out, recipe, on_error)
     backends = [backend(name) for name in said.targets]
     memory = read(said.sources, said.root)
     lowered = bundle.lower_memory(memory)
@@ -197,11 +197,11 @@ def decide(
     """Say what would happen to one tool call, by which rule, from which line of the memory. Runs nothing."""
     from harness_compile.runtime import guard
 
-    data = _json(sys.stdin.read() if call == "-" else call, "--call")
-    before = _session(session) if session else []
-    policy, index = _policy(guard, place)
+    data = read_json_text(sys.stdin.read() if call == "-" else call, "--call")
+    before = session_of(session) if session else []
+    policy, index = policy_of(guard, place)
     top = os.path.abspath(root)
-    taken = guard.Call({"root": top, "cwd": top, **_call(data, "--call")}, top)
+    taken = guard.Call({"root": top, "cwd": top, **call_of(data, "--call")}, top)
     made = guard.Session(before, top)
     protect = tuple(policy.get("protect", ()))
     said = guard.judge(
@@ -234,6 +234,7 @@ def diff(
     planned = changes.plan_changes(place, root, home=home)
     show.rich(changes.render(planned))
     _stale(place, root)
+    _heeded(planned.harness, root, home)
     if planned.edits:
         show.following(f"harness-compile apply {shlex.quote(str(place))} --root {shlex.quote(str(root))}")
         if exit_code:
@@ -267,6 +268,7 @@ def apply(
         show.print_json(receipt.model_dump(mode="json"))
         return
     show.plain(f"installed; receipt {receipt.id}")
+    _heeded(planned.harness, root, home)
     show.following(f"harness-compile status --root {shlex.quote(str(root))} --canary")
 
 
@@ -300,6 +302,8 @@ def status(
         )
     else:
         show.status(found, alive)
+    for name in dict.fromkeys(one.harness for one in found.entries) if not as_json else ():
+        _heeded(name, root, home)
     dead = [name for name, (well, _) in alive.items() if not well]
     if dead or not found.sound:
         what = (
@@ -320,93 +324,26 @@ def rollback(
     """Take back what apply did, to the byte; where you changed a file since, your changes stay."""
     from harness_compile import apply as installing
     from harness_compile import show
+    from harness_compile.leftovers import sweep
 
     undone = installing.rollback(root, receipt)
+    swept = sweep(root)
     if as_json:
         show.print_json(undone.model_dump(mode="json"))
     else:
         show.undone(undone)
+        for path in swept:
+            show.plain(f"  {path}: what the guard wrote is gone with it")
 
 
-class _Asked:
-    """What `compile` was asked for, from the command line or a recipe."""
+def _heeded(harness: str, root: Path, home: Path | None) -> None:
+    """Say what would keep the harness from heeding its settings."""
+    from harness_compile import show
+    from harness_compile.backends import backend
 
-    def __init__(self, sources: Any, targets: list[str], out: Path, on_error: Any, root: Path | None) -> None:
-        self.sources, self.targets, self.out = sources, targets, out
-        self.on_error, self.root = on_error, root
-
-
-def _asked(
-    sources: list[Path] | None,
-    target: list[str] | None,
-    out: Path | None,
-    recipe: Path | None,
-    on_error: str | None,
-) -> _Asked:
-    if on_error not in (None, "deny", "ask", "warn"):
-        raise UsageError(f"--on-error {on_error} has no meaning", mend="it is deny, ask or warn")
-    if recipe is None:
-        if not sources:
-            raise UsageError("no memory is named", mend="name a memory file, a directory or --recipe FILE")
-        if not target:
-            raise UsageError("no harness is named", mend="add --target claude_code")
-        given = [("auto", path) for path in sources]
-        root = sources[0] if len(sources) == 1 and sources[0].is_dir() else None
-        return _Asked(given, list(dict.fromkeys(target)), out or Path("build"), on_error or "deny", root)
-    if sources:
-        raise UsageError("sources are named twice", mend="name them here or in the recipe")
-    from distill.recipe import load
-
-    said = load(recipe)
-    targets = target or list(said.harness.targets)
-    if not targets:
-        raise UsageError(f"{recipe} names no harness", mend="add --target, or harness.targets to the recipe")
-    given = [(source.format, source.path) for source in said.memory.sources]
-    return _Asked(
-        given,
-        list(dict.fromkeys(targets)),
-        out or said.out / "harness",
-        on_error or said.harness.on_error,
-        None,
-    )
-
-
-def _json(text: str, what: str | Path, line: int | None = None) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        said = str(error).split(":")[0].lower()
-        raise UsageError(f"{what} is not JSON: {said}", mend="quote it for the shell") from None
-
-
-def _call(data: Any, what: str | Path, line: int | None = None) -> dict[str, Any]:
-    """A neutral call. Raises UsageError for anything else."""
-    where = f"{what}, line {line}," if line else str(what)
-    good = isinstance(data, dict) and isinstance(data.get("tool"), str)
-    if not good or not isinstance(data.get("input", {}), dict):
-        raise UsageError(f'{where} is no call: {{"tool": "Bash", "input": {{"command": "…"}}}} is one')
-    return {"input": {}, **data}
-
-
-def _session(path: Path) -> list[dict[str, Any]]:
-    text = path.read_text(encoding="utf-8", errors="replace")
-    if text.lstrip().startswith("["):
-        return [_call(one, path) for one in _json(text, path)]
-    lines = enumerate(text.splitlines(), start=1)
-    return [_call(_json(line, path), path, number) for number, line in lines if line.strip()]
-
-
-def _policy(guard: Any, place: Path) -> tuple[dict[str, Any], Any]:
-    """The policy of a bundle, or of a folder in which one is installed."""
-    path = place / "guard.json"
-    if not path.is_file():
-        raise RecordError(
-            "is no bundle", file=place, mend="run `harness-compile compile` and name its folder"
-        )
-    try:
-        return guard.load_policy(str(path))
-    except (ValueError, KeyError):
-        raise RecordError("is not a whole policy", file=path, mend="compile the bundle again") from None
+    check = backend(harness).faults
+    for fault in check(root, home or Path.home()) if check else ():
+        show.plain(f"warning: {fault}")
 
 
 def _whole(place: Path, said: Any) -> None:

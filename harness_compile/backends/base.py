@@ -156,7 +156,8 @@ class Backend:
     files that could disarm the bundle, besides `.harness-compile/**`. `closes`: what would close the ways
     around, in sentences. `asked(root, home)`: the program and arguments by which an installed bundle has its
     guard asked before a tool call, as the native files that lie there now say it (None: they do not);
-    `status --canary` runs it with the canary's payload in the first of `shapes`.
+    `status --canary` runs it with the canary's payload in the shape that it names. `faults(root, home)`: why
+    the harness would not heed the native files as they lie there, the user's own part included.
     """
 
     name: str
@@ -170,6 +171,7 @@ class Backend:
     protect: tuple[str, ...] = ()
     closes: tuple[str, ...] = ()
     asked: Callable[[pathlib.Path, pathlib.Path], Sequence[str] | None] | None = None
+    faults: Callable[[pathlib.Path, pathlib.Path], Iterator[str]] | None = None
 
 
 def folder(name: str) -> str:

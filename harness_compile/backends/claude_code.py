@@ -25,6 +25,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from harness_compile.backends import claude_settings
 from harness_compile.backends.base import (
     USUAL,
     Backend,
@@ -57,7 +58,7 @@ from harness_compile.rules import (
 
 NAME = "claude_code"
 VERSION = "2.1.330"
-TIMEOUT = 20  # seconds; the guard takes a fraction of one
+TIMEOUT = 60  # seconds; the guard takes a fraction of one
 
 SHARED, LOCAL = ".claude/settings.json", ".claude/settings.local.json"
 HOOKS: dict[Event, tuple[str, ...]] = {
@@ -276,6 +277,12 @@ def asked(root: pathlib.Path, home: pathlib.Path) -> list[str] | None:
     return None
 
 
+def faults(root: pathlib.Path, home: pathlib.Path) -> Iterator[str]:
+    """Why Claude Code would not heed the settings as they lie there."""
+    for path in (SHARED, LOCAL):
+        yield from claude_settings.read_faults(root / path, path)
+
+
 BACKEND = Backend(
     name=NAME,
     title="Claude Code",
@@ -292,4 +299,5 @@ BACKEND = Backend(
     ),
     closes=CLOSES,
     asked=asked,
+    faults=faults,
 )

@@ -21,6 +21,7 @@ without one alone. Not covered: mods in an agent's own memory repository, the cl
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
 from collections.abc import Iterator, Sequence
@@ -45,7 +46,7 @@ from harness_compile.rules import Always, AnyOf, Content, Control, Path, Predica
 
 NAME = "letta_code"
 VERSION = "0.32.18"
-TIMEOUT = 20_000  # milliseconds
+TIMEOUT = 60_000  # milliseconds
 
 MOD = "~/.letta/mods/harness-compile.mjs"
 SETTINGS = ".letta/settings.json"
@@ -181,6 +182,26 @@ def asked(root: pathlib.Path, home: pathlib.Path) -> list[str] | None:
     return None
 
 
+def faults(root: pathlib.Path, home: pathlib.Path) -> Iterator[str]:
+    """Why Letta Code would not heed the settings as they lie there."""
+    for path in (SETTINGS, ".letta/settings.local.json"):
+        try:
+            data = json.loads((root / path).read_bytes())
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError):
+            yield f"{path} is not JSON, so Letta Code ignores all of it"
+            continue
+        hooks = data.get("hooks") if isinstance(data, dict) else None
+        if isinstance(hooks, dict) and "disabled" in hooks:
+            yield f"{path}: hooks.disabled makes every tool call fail on this version"
+    mods = os.environ.get("LETTA_MODS_DIR")
+    if mods and pathlib.Path(mods).resolve() != (home / ".letta/mods").resolve():
+        yield f"LETTA_MODS_DIR is {mods}, so the mod in ~/.letta/mods is not loaded"
+    if os.environ.get("LETTA_DISABLE_MODS"):
+        yield "LETTA_DISABLE_MODS is set, so no mod is loaded"
+
+
 BACKEND = Backend(
     name=NAME,
     title="Letta Code",
@@ -197,4 +218,5 @@ BACKEND = Backend(
     ),
     closes=CLOSES,
     asked=asked,
+    faults=faults,
 )

@@ -9,7 +9,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 
 const NAME = join(".harness-compile", "letta_code");
-const TIMEOUT = 20_000; // milliseconds
+const TIMEOUT = 60_000; // milliseconds
 const MOST = 8; // times in a row that a turn is kept going
 
 function find(from) {
@@ -31,6 +31,8 @@ export default function activate(letta) {
   const place = (cwd) => (first ??= find(start)) ?? (cwd ? find(cwd) : null);
 
   function ask(folder, payload) {
+    if (!existsSync(join(folder, "guard.py")))
+      throw new Error(`the guard of ${NAME} is missing; run \`harness-compile apply\` again`);
     const { argv } = JSON.parse(readFileSync(join(folder, "launch.json"), "utf8"));
     const [program, ...rest] = argv;
     const words = [...rest, folder, "--harness", "letta_mod", "--policy", join(folder, "guard.json")];
