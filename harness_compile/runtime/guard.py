@@ -361,7 +361,7 @@ class Parser:
         if self.depth > MAX_DEPTH:
             raise Unparsed("too deep")
         node, whole = Parser("".join(text), self.depth + 1).parse()
-        return ("c", node if whole else ("list", [*node[1], ((("unknown",), None), ";")]), quoted)
+        return ("c", node if whole else ("list", [*node[1], (("unknown",), ";")]), quoted)
 
     def until(self, closing: str) -> tuple:
         """The list up to `closing`, which is read too."""
@@ -1311,7 +1311,7 @@ class State:
 
 def union(one: tuple, other: tuple) -> tuple:
     joined = one + tuple(item for item in other if item not in one)
-    return joined if len(joined) <= 4 else (None,)
+    return joined if len(joined) <= 4 and None not in joined else (None,)
 
 
 class TooMuch(Exception):
@@ -1340,6 +1340,7 @@ class Walk:
                 raise TooMuch
             self.shell(text, state)
         except (TooMuch, RecursionError):
+            del self.actions[MAX_ACTIONS - 1 :]
             self.unknown(state)
         return self.actions
 
@@ -1553,7 +1554,7 @@ class Walk:
     def loop(self, body, state: State) -> None:
         """A body that runs any number of times: what it changes is unknown in it and after it."""
         kept = len(self.actions)
-        while True:
+        for _ in range(20):  # a few are enough: what changes becomes unknown and stays so
             inner = state.copy()
             body(inner)
             before = (dict(state.vars), state.cwd, state.branch)
@@ -1608,7 +1609,7 @@ class Walk:
             else:
                 value = self.value(part, state)
                 out.append(" ".join(value) if isinstance(value, list) else value)
-        return "".join(out).replace(MANY, ANY)
+        return bounded("".join(out).replace(MANY, ANY))
 
     def value(self, part: tuple, state: State) -> str | list[str]:
         kind = part[0]
@@ -1883,7 +1884,7 @@ class Walk:
                 text = self.text(fields, state)
                 held = state.vars.get(name)
                 if how == "+=":
-                    text = (held if isinstance(held, str) else ANY) + text
+                    text = bounded((held if isinstance(held, str) else ANY) + text)
                 state.vars[name] = text
 
     def execute(self, argv: list[str], state: State) -> bool | None:
@@ -2146,6 +2147,13 @@ class Walk:
             if flag in DIRECTED[base(action.argv[0])] and value is not None:  # type: ignore[index]
                 action.cwd = joined(action.cwd, value)
                 action.branch = self.files.branches(action.cwd)
+
+
+def bounded(text: str) -> str:
+    """A value of a variable: `x=$x$x` doubles it each time, so a long one is no longer known."""
+    if ANY + ANY in text:
+        text = re.sub("\0+", ANY, text)
+    return text if len(text) <= MAX_TEXT else ANY
 
 
 def makes_files(action: Action) -> bool:
@@ -3020,7 +3028,9 @@ class PathGlob:
             body = body[3:]
         self.regex = compiled(("" if self.anchored else "(?:.*/)?") + path_regex(body) + "(?:/.*)?", re.S)
         form = tokens(body, True, segments=True)
-        forms = [form, [*form, "/", "**"]]
+        # With an unknown part in the path, `*.py` is asked of the file only: a folder that is named like a file is
+        # rare, and every `> $D/notes.md` would be undecided.
+        forms = [form] if re.search(r"\*\.[^/*]+$", body) else [form, [*form, "/", "**"]]
         self.forms = forms if self.anchored else forms + [["**", "/", *one] for one in forms]
 
     def match(self, path: str) -> int:
@@ -3438,7 +3448,8 @@ COMMENTS = (
     (
         r"//[^\n]*|/\*[\s\S]*?\*/",
         r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`",
-        "ts tsx js jsx mjs cjs mts cts java kt kts go rs c h cc cpp hpp cs swift scala php dart proto scss less vue svelte",
+        "ts tsx js jsx mjs cjs mts cts java kt kts go rs c h cc cpp hpp cs swift scala php dart proto scss less "
+        "vue svelte",
     ),
     (
         r"#[^\n]*",
@@ -4527,7 +4538,8 @@ def judge(index, call: Call, session: Session, on_error: str, nobody: str, prote
             "line": 0,
             "why": "protected",
             "instead": "",
-            "message": "these files hold the rules that are compiled from memory: change the memory and compile again",
+            "message": "these files hold the rules that are compiled from memory: change the memory and "
+            "compile again",
             "also": [],
         }
     best: tuple[int, int] = (0, 0)

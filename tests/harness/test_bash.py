@@ -118,7 +118,8 @@ class Lines:
         if r.random() < 0.12:
             line = r.choice(["v=1 ", "A=b C='d e' ", "v=$w "]) + line
         if r.random() < 0.2:
-            line = r.choice(["env ", "sudo ", "nohup ", "timeout 5 ", "nice -n 3 ", "env A=1 ", "command ", "exec ", "setsid ",
+            line = r.choice(["env ", "sudo ", "nohup ", "timeout 5 ", "nice -n 3 ", "env A=1 ", "command ", "exec ",
+                             "setsid ",
                              "sudo env B=2 nice ", "builtin echo x; ", "! ", "time "]) + line  # fmt: skip
         if r.random() < 0.15:
             line += r.choice(
@@ -214,7 +215,8 @@ def executed(lines: list[str], work: Path, bin_: Path) -> list[list[list[str]]]:
         log.write_bytes(b"")
         subprocess.run(
             [BASH or "bash", "--noprofile", "--norc", "-c", line],
-            cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20,
+            cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            timeout=20,
             env={"PATH": str(bin_), "STANDIN_LOG": str(log), "HOME": str(work), "v": "", "w": "", "g": "git"},
         )  # fmt: skip
         argvs, now = [], []

@@ -1,0 +1,173 @@
+"""The guard as the process that a hook starts: exit codes, state, log, policy files, the index on disk.
+
+Commands here are texts in payloads; none of them is run.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.records import Span
+from harness_compile import rules as r
+from harness_compile.runtime import guard
+
+SPAN = Span(source="CLAUDE.md", start=0, end=9, line=3, digest="sha256:0")
+PUSH = r.Command(program=("git",), sub=(("push",),), flags=(("--force", "-f"),))
+LINT = r.Command(program=("make",), sub=(("lint",),))
+GATE = r.AllOf(
+    of=(
+        r.Command(program=("git",), sub=(("commit",),)),
+        r.Edited(globs=("*.py",), since=r.Since(command=LINT)),
+    )
+)
+
+
+def rule(when: Any, effect: str = "deny", **fields: Any) -> r.Rule:
+    return r.Rule(
+        **{"id": "a", "when": when, "effect": effect, "message": "m", "unit": "u", "span": SPAN} | fields
+    )
+
+
+def bundle(folder: Path, rules: list[r.Rule], **fields: Any) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in guard.policy_files(r.Policy(rules=tuple(rules), **fields)).items():
+        (folder / name).write_bytes(data)
+    for name in ("guard.py", "payloads.py"):
+        (folder / name).write_bytes((Path(guard.__file__).parent / name).read_bytes())
+    return folder
+
+
+def hook(
+    folder: Path, payload: dict[str, Any] | str, shape: str = "claude_code"
+) -> subprocess.CompletedProcess[str]:
+    text = payload if isinstance(payload, str) else json.dumps(payload)
+    command = guard.launch_command(str(folder), shape, sys.executable)
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+
+
+def claude(command: str, root: Path, use: str = "", event: str = "PreToolUse") -> dict[str, Any]:
+    return {
+        "hook_event_name": event,
+        "session_id": "s",
+        "cwd": str(root),
+        "tool_name": "Bash",
+        "tool_use_id": use,
+        "tool_input": {"command": command},
+    }
+
+
+def test_the_process_refuses_remembers_protects_itself_and_logs(tmp_path: Path) -> None:
+    rules = [rule(PUSH, id="push"), rule(GATE, "require", id="lint")]
+    folder = bundle(tmp_path / ".guard", rules, root="..", log="log.jsonl", state="state")
+    assert hook(folder, claude("ls", tmp_path)).returncode == 0
+    refused = hook(folder, claude("git push -f", tmp_path))
+    assert refused.returncode == 2
+    assert "CLAUDE.md:3" in refused.stderr
+    hook(folder, claude("touch a.py", tmp_path, "t2"))
+    assert hook(folder, claude("git commit -m x", tmp_path, "t3")).returncode == 2
+    hook(folder, claude("make lint", tmp_path, "t4"))
+    hook(folder, claude("make lint", tmp_path, "t4", "PostToolUseFailure"))
+    assert hook(folder, claude("git commit -m x", tmp_path, "t5")).returncode == 2
+    hook(folder, claude("make lint", tmp_path, "t6"))
+    hook(folder, claude("make lint", tmp_path, "t6", "PostToolUse"))
+    assert hook(folder, claude("git commit -m x", tmp_path, "t7")).returncode == 0
+    assert hook(folder, claude("echo > .guard/guard.json", tmp_path)).returncode == 2
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [row["rule"] for row in rows if row["decision"] != "allow"] == ["push", "lint", "lint", "guard"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00", '{"tool_name": 3}', '{"tool_input": "x"}'])
+def test_the_process_answers_whatever_it_reads(text: str, tmp_path: Path) -> None:
+    assert hook(bundle(tmp_path / "g", [rule(PUSH)]), text).returncode in (0, 2)
+
+
+def test_a_policy_that_cannot_be_read_refuses(tmp_path: Path) -> None:
+    folder = bundle(tmp_path / "g", [rule(PUSH)])
+    (folder / "guard.json").write_text("{")
+    assert hook(folder, claude("ls", tmp_path)).returncode == 2
+    (folder / "guard.json").unlink()
+    assert hook(folder, claude("ls", tmp_path)).returncode == 2
+
+
+def test_text_at_the_start_of_a_session_stays_inside_the_project(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    start = rule(
+        r.Always(), "warn", event="session_start", message="hello", inject=("NOTES.md", "../outside.md")
+    )
+    folder = bundle(project / ".guard", [start], root="..")
+    (project / "NOTES.md").write_text("note one")
+    (tmp_path / "outside.md").write_text("secret")
+    said = hook(folder, {"hook_event_name": "SessionStart", "session_id": "s", "cwd": str(project)})
+    context = json.loads(said.stdout)["hookSpecificOutput"]["additionalContext"]
+    assert "hello" in context
+    assert "note one" in context
+    assert "secret" not in context
+
+
+def test_the_log_is_rotated(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    for _ in range(30):
+        guard.append(str(log), "x" * 99 + "\n", 1000)
+    assert log.stat().st_size <= 1100 if log.exists() else True
+    assert (tmp_path / "log.1").stat().st_size <= 1100
+
+
+def many(count: int) -> list[r.Rule]:
+    found: list[Any] = []
+    for k in range(count):
+        if k % 50 == 0:
+            found.append(r.Host(hosts=(f"h{k}.example.com",)))
+        elif k % 40 == 0:
+            found.append(r.Command(program=("git",), sub=((f"sub{k}",),)))
+        elif k % 2:
+            found.append(r.Command(program=(f"tool{k}",), sub=(("apply",),)))
+        else:
+            found.append(r.Path(access=("write",), globs=(f"/area{k}/**",)))
+    return [rule(when, id=f"r{k}") for k, when in enumerate(found)]
+
+
+COMMANDS = [
+    "tool3 apply",
+    "echo > area4/x",
+    "ls",
+    "$X",
+    "git sub80",
+    "rm -rf $Y",
+    "echo > $Z",
+    "curl h50.example.com",
+]
+
+
+def test_an_index_on_disk_decides_as_all_rules_do(tmp_path: Path) -> None:
+    rules = many(400)
+    folder = bundle(tmp_path, rules)
+    _, index = guard.load_policy(str(folder / "guard.json"))
+    assert isinstance(index, guard.FileIndex)
+    fired = set()
+    for command in COMMANDS:
+        call = {"tool": "Bash", "input": {"command": command}, "root": "/project", "exists": []}
+        said = guard.decide(index, call)
+        assert said == guard.decide(rules, call), command
+        fired.add(said["why"])
+    assert fired == {"fired", "undecided", "quiet"}
+
+
+def test_ten_thousand_rules_do_not_slow_a_decision_down() -> None:
+    index = guard.Index([guard.as_json(one) for one in many(10_000)])
+    call = {
+        "tool": "Bash",
+        "input": {"command": "cd src && git status && ls -la | head -5"},
+        "root": "/project",
+        "exists": [],
+    }
+    start = time.process_time()
+    for _ in range(100):
+        guard.decide(index, call)
+    assert (time.process_time() - start) / 100 < 0.02  # about a tenth of it on a quiet machine
