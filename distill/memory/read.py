@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import get_args
 
 from distill.errors import BadMemoryError
-from distill.memory.chain import Entry, Loaded, Loader, Said, boundary, walk
+from distill.memory.chain import Entry, Loaded, Loader, Place, Said, boundary, walk
 from distill.memory.documents import Carrier, Document, Memory, Part
 from distill.memory.files import Lines, read_text
 from distill.memory.formats import exports
@@ -48,6 +48,13 @@ class Found:
     units: dict[str, MemoryUnit] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     logs: list[tuple[str, Path, bool]] = field(default_factory=list)  # name, path, named by the user
+    walks: dict[Path, list[Place]] = field(default_factory=dict)
+
+    def places(self, path: Path) -> list[Place]:
+        """The walk of a directory, done once."""
+        if path not in self.walks:
+            self.walks[path] = walk(path)
+        return self.walks[path]
 
     def add(self, document: Document, units: list[MemoryUnit]) -> None:
         self.documents.append(document)
@@ -66,7 +73,7 @@ def read(sources: Sequence[Source], root: str | Path | None = None) -> Memory:
     found = Found(root)
     for source in sources:
         path, fields = Path(source[1]), dict(source[2]) if len(source) > 2 else {}
-        for kind in _kinds(source[0], path):
+        for kind in _kinds(source[0], path, found):
             _read(found, kind, path, fields)
     if not found.units:
         where = sources[0][1] if sources else None
@@ -120,13 +127,13 @@ def _common(sources: Sequence[Source]) -> Path:
     return Path(os.path.commonpath([place if place.is_dir() else place.parent for place in places]))
 
 
-def _kinds(kind: str, path: Path) -> list[str]:
+def _kinds(kind: str, path: Path, found: Found) -> list[str]:
     """The formats that a source is read in."""
     if kind != "auto":
         return [kind]
     if not path.is_dir():
         return [guess(path) if path.is_file() else kind]
-    places = walk(path)
+    places = found.places(path)
     kinds = [name for name, form in FORMATS.items() if form.entries(places)]
     if not kinds:
         raise BadMemoryError(
@@ -137,20 +144,20 @@ def _kinds(kind: str, path: Path) -> list[str]:
     return kinds
 
 
-def _entries(path: Path, kind: str) -> list[tuple[Entry, bool]]:
+def _entries(path: Path, kind: str, found: Found) -> list[tuple[Entry, bool]]:
     """Where to begin, and whether the user named that file."""
     if not path.is_dir():
         if kind == "auto":
             return [(Entry(path, imports=path.name != "AGENTS.md"), True)]
         return [(FORMATS[kind].entry(path, Scope()), True)]
-    found = FORMATS[kind].entries(walk(path))
-    if not found:
+    entries = FORMATS[kind].entries(found.places(path))
+    if not entries:
         raise BadMemoryError(
             f"no memory was found here ({FORMATS[kind].what})",
             file=path,
             mend="name the memory file in the recipe",
         )
-    return [(entry, False) for entry in found]
+    return [(entry, False) for entry in entries]
 
 
 def _read(found: Found, kind: str, path: Path, fields: Mapping[str, str]) -> None:
@@ -158,18 +165,18 @@ def _read(found: Found, kind: str, path: Path, fields: Mapping[str, str]) -> Non
     loader = Loader(found.root, boundary(path))
     loader.seen.update((found.root / document.path).resolve() for document in found.documents)
     reader = FORMATS[kind].reader if kind in FORMATS else "markdown"
-    for entry, explicit in _entries(path, kind):
+    for entry, explicit in _entries(path, kind, found):
         if reader == "markdown":
             loader.load(entry, explicit=explicit)
             continue
         name, real = loader.name(entry.path), Path(os.path.realpath(entry.path))
-        if real in loader.seen:
+        if real in (loader.seen if reader != "log" else {log for _, log, _ in found.logs}):
             continue
         loader.seen.add(real)
         if not explicit and not real.is_relative_to(loader.boundary):
             loader.warnings.append(f"{name}: lies outside {loader.boundary} and is not read")
         elif reader == "log":
-            found.logs.append((name, entry.path, explicit))
+            found.logs.append((name, real, explicit))
         else:
             found.add(*(_blocks(entry, name) if reader == "blocks" else _rows(entry.path, name, fields)))
     for loaded in loader.loaded:
@@ -188,8 +195,9 @@ def _messages(found: Found) -> Iterator[Message]:
                 raise
             found.warnings.append(f"{name}: is left out ({fault.message})")
             continue
-        document = Document(path=name, digest=digest_file(path), format="evidence", text="")
-        found.documents.append(document)
+        if name not in {document.path for document in found.documents}:  # an agent file may be both
+            document = Document(path=name, digest=digest_file(path), format="evidence", text="")
+            found.documents.append(document)
         yield from messages
 
 

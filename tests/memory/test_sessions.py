@@ -100,6 +100,16 @@ def test_no_word_of_a_log_is_kept(tmp_path: Path) -> None:
     assert residual(memory, frozenset())["log.jsonl"] == ""
 
 
+def test_an_agent_file_may_be_memory_and_evidence_and_a_log_counts_once(tmp_path: Path) -> None:
+    agent = {"blocks": [{"label": "a", "value": NOTES}], "agents": [{"messages": LOGS["letta"]}]}
+    (tmp_path / "a.af").write_text(json.dumps(agent))
+    path = tmp_path / "a.af"
+    memory = read([("letta_blocks", path), ("sessions", path), ("sessions", path)])
+    assert [document.format for document in memory.documents] == ["json"]
+    assert (memory.units[0].marks["used"], memory.units[0].marks["corrected"]) == ("1", "1")
+    assert json.loads(residual(memory, frozenset())["a.af"]) == agent
+
+
 def test_messages_inside_an_agent_file(tmp_path: Path) -> None:
     messages = [{"role": "user", "content": OBJECT}, {"role": "assistant", "tool_calls": [{"function": {"name": "x", "arguments": json.dumps(USE)}}]}]  # fmt: skip  # noqa: E501
     (tmp_path / "a.af").write_text(json.dumps(json.dumps({"agents": [{"messages": messages}]})))
