@@ -20,10 +20,10 @@ ANY = r"(?:(?:the|a|an|any|every|each|your|all|new|making|creating|you|or|and|of
 PR = r"(?:pull request|prs?|merge request|mr)s?"
 GATES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("edit", re.compile(
-        r"(?:after|when|whenever|if|once|upon|on|for)(?: you(?: have)?| making| make| every| each| any| all)*"
+        r"(?:after|when|whenever|if|once|upon|on|for)(?: you(?: have)?| making| made| make| every| each| any| all)*"
         r" (?:(?:code |source )?(?:changes?|edits?|modifications?)(?: made)?(?: (?P<s1>(?:to|in|under|of|on)\s.+?))?"
         r"|(?:changed|change|changing|modified|modify|modifying|edited|edit|editing|updated|update|updating|touched|touch|touching|added|add|adding|"
-        r"writing|written|write|altering|alter)(?: (?:or|and|/) ?\w+(?:ing|ed|s)?)?\s(?P<s2>.+?)|(?P<s3>(?<=after )(?:§\d+|[a-z+#]+) (?:changes?|edits?)|(?<=for )(?!changes|edits)[a-z+#-]+ (?:changes|edits)))"
+        r"writing|written|write|altering|alter)(?: (?:or|and|/) ?\w+(?:ing|ed|s)?)?\s(?P<s2>.+?)|(?P<s3>(?<=for )(?:touched|changed|modified|affected) (?:areas|files|code|packages|modules|parts)|(?<=after )(?:§\d+|[a-z+#]+) (?:changes?|edits?)|(?<=for )(?!changes|edits)[a-z+#-]+ (?:changes|edits)))"
         r"(?=,|:|$| (?:run|use|execute|always|you must|make sure|ensure|before|must|with|and (?:run|ensure))\b)")),
     ("commit", re.compile(rf"(?:before|prior to) (?:submi(?:t|tting|ssion)|sending|delivering)(?: {ANY}(?:[a-z]+ )?(?:changes?|code|work|patches))?(?! {ANY}{PR})(?=$|,|:| run )|(?:before|prior to|with|on|for|at) {ANY}(?:commit(?:s|ting|ted)?)\b(?: {ANY}(?:code|changes|anything|work|your changes))?")),
     ("push", re.compile(rf"(?:before|prior to|on) {ANY}push(?:es|ing)?\b(?: {ANY}(?:code|changes|anything|to \w+|commits|branch))?")),
@@ -35,7 +35,7 @@ GATES: tuple[tuple[str, re.Pattern[str]], ...] = (
         rf"(?:before|prior to) {ANY}(?:finish\w*|complet\w+|declar\w+|mark\w*|consider\w*|report\w*|hand\w*|return\w*|end\w*|claim\w*|finaliz\w+|conclud\w+|"
         rf"saying|stopping|calling|wrapping up|done|presenting|delivering)\b[^,:§]*?(?=$|,|:| run | ensure | always )|(?:when|once|after|if|as soon as)"
         rf" {ANY}(?:are |is |have )?(?:done|finish(?:ed|ing)?|complet(?:e|ed|ing))\b[^,:§]*?(?=$|,|:| run | always )|at the end of {ANY}(?:task|session|work|change|turn)s?"
-        r"|after (?:completing|finishing)[^,:§]*|(?:as|is) (?:the|a|your)? ?(?:final|last) step|to finish|after (?:each|every) task")),
+        r"|after (?:completing|finishing|finalizing)[^,:§]*|(?:as|is) (?:the|a|your)? ?(?:final|last) step|to finish|after (?:each|every) task")),
 )  # fmt: skip
 GATE_COMMANDS: dict[str, tuple[str, ...]] = {
     "commit": ("git commit",),
@@ -345,9 +345,10 @@ BY_NAME: dict[str, dict[str, tuple[str, ...]]] = {
     "type": {"mypy": ("mypy",), "pyright": ("pyright", "basedpyright"), "basedpyright": ("basedpyright",), "tsc": ("tsc",), "ty": ("ty check",)},
 }  # fmt: skip
 HOOKS = re.compile(rf"^(?:[\w -]{{3,30}}: )?{DO}run (?:the )?pre-?commit(?: hooks?| checks?)?(?: to .*| locally)?$")
+AREAS = [name for name, globs in LANGUAGES.items() if len(name) > 2 and globs]
 NAMES = "|".join(sorted({name for names in BY_NAME.values() for name in names}, key=len, reverse=True))
 NAMED = re.compile(
-    rf"^{DO}(?:(?P<verb>format|lint|type-?check)(?: (?:all|any|of|the|your|every|changed|modified|files?|code|you|changed|touched|python|go|rust|new|edited|have))* (?:with|using|via|by running)"
+    rf"^{DO}(?:(?P<verb>format|lint|type-?check)(?: (?:all|any|of|the|your|every|changed|modified|files?|code|you|changed|touched|python|go|rust|new|edited|have|frontend|backend|typescript|javascript|java|ruby|php|swift|kotlin|c\+\+))* (?:with|using|via|by running)"
     r"|(?:all |the |your |new |python |go |rust )*(?:code|files?|changes?|sources?) (?:must be|should be|must pass|must) (?P<verb2>format|lint|type-?check)(?:t?ed)? (?:with|using|by)"
     r"|(?:use|apply|follow) (?:the )?(?:standard )?(?P<verb3>format|lint)(?:ting|ter|ing)?(?: \(|: | with | using )"
     rf"|use (?=(?:§\d+|{NAMES}) (?:for|to) (?P<verb4>format|lint|type)))\s?(?:the )?(?:§(?P<n>\d+)|(?P<name>{NAMES})\b)(?P<rest>.*)$"
@@ -370,11 +371,14 @@ def _by_name(clause: Clause, named: list[tuple[str, str]], rest: str, *, strong:
         .replace("typecheck", "type")
     )
     name = clause.codes[int(match["n"])] if match["n"] else match["name"]
-    lines = BY_NAME[verb].get(name)
-    if not lines:
-        return None
+    lines = BY_NAME[verb].get(name, (name,) if match["n"] else ())
     group = [command for line in lines if (command := command_of(line))]
-    return _drafts(clause, [gate for gate in named if gate[0] != "edit"] or [("stop", "")], [group], "")
+    if not group:
+        return None
+    area = re.search(rf"\b(?P<area>{'|'.join(map(re.escape, AREAS))}) (?:code|files?|sources?)\b", rest.partition("§")[0])
+    if area:
+        named = [*named, ("edit", area["area"])]
+    return _drafts(clause, [gate for gate in named if gate[0] != "edit" or area] + ([] if moments else [("stop", "")]), [group], "")
 
 
 def once(gate: str, command: Command) -> Predicate:

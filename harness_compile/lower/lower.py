@@ -170,16 +170,39 @@ def _drafts_of(unit: MemoryUnit, previous: Clause | None = None) -> _Draft:
         found.drafts += template
     elif frame.always and not lead_gates and parts and re.match(r"^(?:always |must )?run\b", parts[-1].text):
         lead_gates = ()
-    if lead_gates and all(scope == "" or "§" not in scope for name, scope in lead_gates):
-        holder = parts[-1] if parts else flatten("")
-        for number, line, comment in code_lines(unit.text):
-            for draft in gates.require_line(line, comment, lead_gates, holder, number) or []:
-                found.drafts.append(draft)
-    elif frame.never or frame.verb in ("run", "use", "execute"):
+    if lead_gates and not all(scope == "" or "§" not in scope for _, scope in lead_gates):
+        lead_gates = ()
+    found.drafts += _block(unit.text, lead_gates, parts[-1] if parts else flatten(""))
+    if lead_gates:
+        return found
+    if frame.never or frame.verb in ("run", "use", "execute"):
         for number, line, _ in code_lines(unit.text):
+            if not line:
+                continue
             drafts = phrases.forbid(flatten(f"do not run `{line}`"))
             found.drafts += [Draft(**{**vars(draft), "line": number, "raw": line}) for draft in drafts or []]
     return found
+
+
+def _block(text: str, above: tuple[tuple[str, str], ...], holder: Clause) -> list[Draft]:
+    """Commands of code blocks under a moment: the one that the words above name, until a comment names
+    another; a comment on a condition that cannot be read ends it."""
+    drafts: list[Draft] = []
+    now = above
+    for number, line, comment in code_lines(text):
+        if not line:
+            said = flatten(comment).text
+            named, rest = gates.find_gates(said)
+            if re.search(r"\b(?:optional\w*|or|alternatively|example|do not|never)\b", said) and not named:
+                now = ()
+            elif named:
+                now = tuple(named)
+            elif re.search(r"\b(?:if|when|specific|only)\b", rest):
+                now = ()
+            continue
+        for draft in (gates.require_line(line, comment, now, holder, number) or []) if now else []:
+            drafts.append(draft)
+    return drafts
 
 
 def _template(unit: MemoryUnit, parts: list[Clause], frame: Frame) -> list[Draft]:

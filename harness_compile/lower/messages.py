@@ -14,7 +14,7 @@ from harness_compile.lower.normalise import Clause
 from harness_compile.rules import Command, FlagValue, Message, Predicate, Text
 
 TYPES = "feat|fix|docs|style|refactor|perf|test|build|ci|chore|revert"
-CONVENTIONAL = rf"^(?:{TYPES})(?:\([^()\n]+\))?!?: \S"
+CONVENTIONAL = r"^[a-z][a-z0-9-]*(?:\([^()\n]+\))?!?: \S"
 KEPT = r"|^(?:Merge|Revert|fixup!|squash!|amend!)"  # what git itself writes
 ATTRIBUTION = (
     r"Co-Authored-By:[^\n]*(?:Claude|Anthropic|OpenAI|Codex|Copilot|Cursor|GPT|Gemini|AI\b|noreply@anthropic)|"
@@ -117,7 +117,7 @@ def _format(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] |
         text,
     )
     named = re.search(r"\b(?:follow|use|using|must be|in|adhere to|conform to|are|written|formatted|format)\b.*conventional[- ]commits?|"
-                      r"^conventional commits?(?: format| style)?$|^(?:commit (?:messages?|format|style)|prs? titles?)[^.]*: (?:use )?conventional[- ]commits?", text)  # fmt: skip
+                      r"^conventional commits?(?: format| style)?(?:[:,]? \(?§.*)?$|^(?:commit (?:messages?|format|style)|prs? titles?)[^.]*: (?:use )?conventional[- ]commits?", text)  # fmt: skip
     template = None
     for match in re.finditer(r"§(\d+)", text):
         pattern = template_pattern(clause.codes[int(match[1])])

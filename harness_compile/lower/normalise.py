@@ -187,7 +187,9 @@ def code_lines(text: str) -> list[tuple[int, str, str]]:
         elif inside and language in ("", "bash", "sh", "shell", "console", "zsh", "text", "shell-session"):
             said = COMMENT.search(line)
             body = (line[: said.start()] if said else line).strip().removeprefix("$ ")
-            if body and not body.startswith("#"):
+            if body.startswith("#"):
+                found.append((index, "", body.strip("# ")))
+            elif body:
                 found.append((index, body, said.group().strip(" #/") if said else ""))
     return found
 
