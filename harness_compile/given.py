@@ -1,20 +1,30 @@
-"""What the command line was given, taken apart: sources and targets, a call, the calls before it, a policy."""
+"""What the command line was given, taken apart: sources and targets, a call, the calls before it, a policy.
+
+Every fault of it is a UsageError or RecordError that says how to write it. Not covered: reading the memory.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distill.errors import RecordError, UsageError
 
+if TYPE_CHECKING:  # its module takes a while to import, and `decide` has no need of it
+    from harness_compile.rules import OnError
 
+
+@dataclass(frozen=True)
 class Asked:
     """What `compile` was asked for, from the command line or a recipe."""
 
-    def __init__(self, sources: Any, targets: list[str], out: Path, on_error: Any, root: Path | None) -> None:
-        self.sources, self.targets, self.out = sources, targets, out
-        self.on_error, self.root = on_error, root
+    sources: list[tuple[str, Path]]
+    targets: list[str]
+    out: Path
+    on_error: OnError
+    root: Path | None
 
 
 def asked(
@@ -24,16 +34,18 @@ def asked(
     recipe: Path | None,
     on_error: str | None,
 ) -> Asked:
-    if on_error not in (None, "deny", "ask", "warn"):
+    """Sources, targets, policy. Raises UsageError for what is missing or said twice, RecipeError, OSError."""
+    effects: dict[str | None, OnError] = {None: "deny", "deny": "deny", "ask": "ask", "warn": "warn"}
+    if on_error not in effects:
         raise UsageError(f"--on-error {on_error} has no meaning", mend="it is deny, ask or warn")
     if recipe is None:
         if not sources:
             raise UsageError("no memory is named", mend="name a memory file, a directory or --recipe FILE")
         if not target:
             raise UsageError("no harness is named", mend="add --target claude_code")
-        given = [("auto", path) for path in sources]
+        given: list[tuple[str, Path]] = [("auto", path) for path in sources]
         root = sources[0] if len(sources) == 1 and sources[0].is_dir() else None
-        return Asked(given, list(dict.fromkeys(target)), out or Path("build"), on_error or "deny", root)
+        return Asked(given, list(dict.fromkeys(target)), out or Path("build"), effects[on_error], root)
     if sources:
         raise UsageError("sources are named twice", mend="name them here or in the recipe")
     from distill.recipe import load
@@ -42,17 +54,18 @@ def asked(
     targets = target or list(said.harness.targets)
     if not targets:
         raise UsageError(f"{recipe} names no harness", mend="add --target, or harness.targets to the recipe")
-    given = [(source.format, source.path) for source in said.memory.sources]
+    given = [(str(source.format), source.path) for source in said.memory.sources]
     return Asked(
         given,
         list(dict.fromkeys(targets)),
         out or said.out / "harness",
-        on_error or said.harness.on_error,
+        effects[on_error] if on_error else said.harness.on_error,
         None,
     )
 
 
-def read_json_text(text: str, what: str | Path, line: int | None = None) -> Any:
+def read_json_text(text: str, what: str | Path) -> Any:
+    """JSON that a user typed. Raises UsageError."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -70,11 +83,16 @@ def call_of(data: Any, what: str | Path, line: int | None = None) -> dict[str, A
 
 
 def session_of(path: Path) -> list[dict[str, Any]]:
+    """The calls of a session: a JSON list, or one call on each line. Raises UsageError, OSError."""
     text = path.read_text(encoding="utf-8", errors="replace")
     if text.lstrip().startswith("["):
         return [call_of(one, path) for one in read_json_text(text, path)]
     lines = enumerate(text.splitlines(), start=1)
-    return [call_of(read_json_text(line, path), path, number) for number, line in lines if line.strip()]
+    return [
+        call_of(read_json_text(line, f"{path}, line {number}"), path, number)
+        for number, line in lines
+        if line.strip()
+    ]
 
 
 def policy_of(guard: Any, place: Path) -> tuple[dict[str, Any], Any]:

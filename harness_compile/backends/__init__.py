@@ -10,7 +10,7 @@ from importlib import import_module
 from distill.errors import UsageError
 from harness_compile.backends.base import Backend
 
-MODULES = ("claude_code", "letta_code", "pi", "openclaw", "deepagents")
+MODULES = ("claude_code", "letta_code", "pi", "openclaw", "deepagents", "dcode")
 
 
 def backend(name: str) -> Backend:
