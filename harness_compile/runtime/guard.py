@@ -4503,7 +4503,7 @@ def decide(
     """
     global _last
     try:
-        index = rules if isinstance(rules, Index) else None
+        index = rules if isinstance(rules, Index | FileIndex) else None
         if index is None:
             if _last[0] is not rules or len(rules) != _last[2]:
                 _last = (rules, Index([as_json(rule) for rule in rules]), len(rules))
