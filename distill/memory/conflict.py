@@ -29,7 +29,7 @@ from distill.records import MemoryUnit
 ALIKE = 90  # of 100, words sorted
 OVERLAP = 0.8  # of the words of two units that are compared at all
 LEAST_WORDS = 4
-BUCKET = 64  # how many units with the same rare word one unit is compared with
+BUCKET = 32  # how many units with the same rare word one unit is compared with
 Sort = Literal["same", "alike", "contradiction"]
 
 
@@ -209,7 +209,7 @@ def _alike(units: Sequence[MemoryUnit], keys: Sequence[str]) -> tuple[list[Link]
     """
     words = [frozenset(key.split()) for key in keys]
     often = Counter(word for some in words for word in some)
-    told = [_told(unit.text) for unit in units]
+    told = [hash(tuple(frozenset(some.items()) for some in _told(unit.text))) for unit in units]
     rare: dict[str, list[int]] = defaultdict(list)
     found, skipped = [], 0
     for at, some in enumerate(words):
@@ -345,7 +345,7 @@ def _values(units: Sequence[MemoryUnit]) -> Iterator[Link]:
         known[subject, place].append((value, unit))
     for said in known.values():
         first = said[0]
-        for value, unit in said[1:BUCKET]:
+        for value, unit in said[1:]:
             if value != first[0] and _meet(first[1], unit):
                 yield from _link(first[1], unit, "contradiction", f"“{first[0]}” or “{value}”")
 

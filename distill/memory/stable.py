@@ -77,7 +77,7 @@ PATH = re.compile(
     r"|(?<![\w-])[\w-]+\.(?:py|pyi|ts|tsx|js|jsx|mjs|cjs|md|mdx|json|jsonl|toml|ya?ml|rs|go|sh|rb|java|kt|"
     r"swift|cs|cpp|h|css|html|sql|lock|cfg|ini|env)\b"
 )
-URL = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+")
+URL = re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://\S+")
 WORD_PAIR = re.compile(r"[A-Za-z]+/[A-Za-z]+")  # `and/or`, `read/write`: a slash between words is no path
 LANGUAGES = r"python|node(?:\.?js)?|ruby|java|go|php|rust|postgres(?:ql)?|ubuntu|debian"
 GROWING = (
@@ -90,14 +90,14 @@ VALUES = tuple(
     for what, pattern in (
         (
             "a version",
-            r"(?i)(?<![\w./-])v\d+(?:\.\d+)*(?:[-+][\w.]+)?(?![\w.])|"
-            r"(?<![\w.$€£-])\d+\.\d+\.\d+(?:[-+][\w.]+)?(?![\w.])|"
+            r"(?i)(?<![\w./-])v\d+(?:\.\d+)*(?:[-+][\w.]+)?(?!\w|\.\d)|"
+            r"(?<![\w.$€£-])\d+\.\d+\.\d+(?:[-+][\w.]+)?(?!\w|\.\d)|"
             rf"\b(?:versions?|{LANGUAGES})\s{{1,3}}[~^>=<]{{0,3}}\d+(?:\.\d+)*\b|"
             r"[~^]\d+\.\d+|[<>=]=\s?\d+(?:\.\d+)+",
         ),
         (
             "a price",
-            r"(?i)[$€£¥]\s?\d[\d,.]{0,20}(?:[kmb]\b)?|"
+            r"(?i)[$€£¥]\s?\d(?:[\d,.]{0,20}\d)?(?:[kmb]\b)?|"
             r"(?<![\w.,])\d[\d,.]{0,20}\s?(?:usd|eur|gbp|dollars?|euros?|cents?)\b",
         ),
         (
@@ -112,7 +112,7 @@ VALUES = tuple(
             r"\b(?!UTF|ISO|SHA|RFC|CVE|GPT)(?-i:[A-Z]{2,10}-\d{2,})\b|"
             r"\b(?=[a-z]{1,8}[-_][a-z0-9]{0,40}\d[a-z]{0,40}\d)[a-z]{1,8}[-_][a-z0-9]{8,}\b",
         ),
-        ("an address", r"(?<![\w.])(?!127\.|0\.0\.0\.0)(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?![\w.])"),
+        ("an address", r"(?<![\w.])(?!127\.|0\.0\.0\.0)(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?!\w|\.\d)"),
     )
 )
 
