@@ -184,6 +184,7 @@ class _Revision:
 def _walk(top: Path, names: set[str]) -> Lineage:
     """The lines of the named files, from the first commit to HEAD, with where they came from."""
     wanted = set(names)
+    revisions: list[_Revision] = []
     for _ in range(8):  # a file renamed from a name that is not looked at: look at that one as well
         revisions = _log(top, wanted)
         earlier = _former_names(top, revisions, wanted) - wanted
