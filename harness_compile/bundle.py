@@ -20,7 +20,6 @@ from distill.memory import Memory
 from distill.records import MemoryUnit, Record, Span, digest, digest_of, read_json
 from harness_compile import readme
 from harness_compile.backends.base import CANARY, Backend, Emitted, File, Options, carried, folder, json_bytes
-from harness_compile.lower import lower_all
 from harness_compile.rules import (
     Bundle,
     Command,
@@ -77,6 +76,8 @@ class Compiled:
 
 def lower_memory(memory: Memory) -> Lowered:
     """The rules of a memory. Units that hold a secret, contradict another or are not stable give none."""
+    from harness_compile.lower import lower_all  # the grammar: verifying and installing do without it
+
     texts = {document.path: document.text.encode() for document in memory.documents}
     stable = [unit for unit in memory.units if unit.stable]
     raws = {unit.id: _raw(unit, texts) for unit in stable}

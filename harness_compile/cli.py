@@ -99,7 +99,7 @@ def compile_(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="HARNESS", help="claude_code, letta_code, pi, openclaw, deepagents; repeatable."
+            metavar="HARNESS", help="claude_code, letta_code, pi, openclaw, deepagents, dcode."
         ),
     ] = None,
     out: Annotated[
