@@ -16,25 +16,34 @@ from harness_compile.lower.verbs import meaning, places_of
 from harness_compile.rules import Path, Predicate
 
 ASK_BEFORE = re.compile(
-    rf"^{WHO}(?:always |must |should |first,? )*(?:ask|confirm|check|get|obtain|seek|request|require|wait for|need|consult|stop and ask|"
-    r"pause and ask|double-check|verify|discuss|request)(?P<mid>(?: (?:for|me|with|the|a|an|user|users|human|owner|us|your|my|"
-    r"explicit|prior|written|clear|permission|approval|confirmation|consent|first|maintainers?|someone|clarification|team|go-ahead|"
+    rf"^{WHO}(?:always |must |should |first,? )*(?:ask|confirm|check|get|obtain|seek|request|require|"
+    rf"wait for|need|consult|stop and ask|"
+    r"pause and ask|double-check|verify|discuss|request)(?P<mid>(?: (?:for|me|with|the|a|an|user|users|"
+    r"human|owner|us|your|my|"
+    r"explicit|prior|written|clear|permission|approval|confirmation|consent|first|maintainers?|someone|"
+    r"clarification|team|go-ahead|"
     r"from|and|wait|sign-off|to proceed|to confirm|it|in|them))*),? (?:before|prior to)[: ](?P<rest>.+)$"
 )
 ASK_FIRST = re.compile(
-    rf"^before (?P<rest>.+?),? (?:you must |you should |always |must |please )?(?:ask|confirm with|confirm|check with|get|obtain|request|"
-    rf"seek|wait for|stop and ask|consult)\b.*?(?:{tails.ASKED}|user|me|human|maintainers?|owner|team|first)?\b.*$"
+    rf"^before (?P<rest>.+?),? (?:you must |you should |always |must |please )?(?:ask|confirm with|"
+    rf"confirm|check with|get|obtain|request|"
+    rf"seek|wait for|stop and ask|consult)\b.*?(?:{tails.ASKED}|user|me|human|maintainers?|owner|team|"
+    rf"first)?\b.*$"
 )
 NEEDS = re.compile(
-    r"^(?P<rest>.+?)(?:,| —)? (?:always |must |should |also )*(?:requires?|needs?|is only (?:done|allowed)|needs? to have|must have|must be|"
-    r"should be) (?:\w+[- ]){0,3}?(?:approval|permission|confirmation|consent|sign-off|approved|confirmed|authori[sz]ed|"
+    r"^(?P<rest>.+?)(?:,| —)? (?:always |must |should |also )*(?:requires?|needs?|is only (?:done|"
+    r"allowed)|needs? to have|must have|must be|"
+    r"should be) (?:\w+[- ]){0,3}?(?:approval|permission|confirmation|consent|sign-off|approved|"
+    r"confirmed|authori[sz]ed|"
     r"discussed)\b.*$"
 )
 ONLY = re.compile(
-    rf"^{WHO}(?:must |should |can |may )?(?:only )(?P<rest>.+?) (?P<cond>(?:when|if|after|with|upon|on|once|by)\b.*)$"
+    rf"^{WHO}(?:must |should |can |may )?(?:only )(?P<rest>.+?) (?P<cond>(?:when|if|after|with|upon|on|"
+    rf"once|by)\b.*)$"
 )
 VERB_ONLY = re.compile(
-    rf"^{WHO}(?:must |should |can |may )?(?P<rest>.+?) only (?P<cond>(?:when|if|after|with|upon|on|once|by)\b.*)$"
+    rf"^{WHO}(?:must |should |can |may )?(?P<rest>.+?) only (?P<cond>(?:when|if|after|with|upon|on|"
+    rf"once|by)\b.*)$"
 )
 
 
@@ -49,7 +58,9 @@ def ask(clause: Clause, previous: Clause | None = None) -> list[Draft] | None:
         match = pattern.match(text)
         if match and tails.ONLY_ASK.match(match["cond"]):
             return ask_about(clause, match["rest"], previous)
-    match = re.match(r"^if you (?:need|want|have|plan|intend) to (?P<rest>[^,]+), .*?\b(?:ask (?:for|me|first|the)\b|confirm with|"
+    match = re.match(
+        r"^if you (?:need|want|have|plan|intend) to (?P<rest>[^,]+), .*?\b(?:ask (?:for|me|first|the)\b|"
+        r"confirm with|"
                      r"get (?:approval|permission|confirmation)).*$", text)  # fmt: skip
     return (
         ask_about(clause, re.sub(r" (?:for something|to something),? first.*$", "", match["rest"]), previous)
@@ -96,7 +107,8 @@ def _ask_one(clause: Clause, phrase: str, examples: str, previous: Clause | None
             test = objects.written(("**", *(f"!{glob}" for glob in place[0])))
             return [Draft(kind="ask_command", when=test, effect="ask", raw=clause.raw)]
     match = re.fullmatch(
-        r"(?:add|write|create|modify|edit|change|update)(?: or \w+)?(?: (?:new|existing|any|an?|the))* (?P<what>tests?)(?: .{0,25})?",
+        r"(?:add|write|create|modify|edit|change|update)(?: or \w+)?(?: (?:new|existing|any|an?|the))* "
+        r"(?P<what>tests?)(?: .{0,25})?",
         core,
     )
     if match:
@@ -112,11 +124,14 @@ def _ask_one(clause: Clause, phrase: str, examples: str, previous: Clause | None
 
 
 ONLY_PLACE = re.compile(
-    rf"^{WHO}(?:must |should |can |may )?(?:only (?:ever )?(?:edit|modify|change|touch|write(?: to)?|create|work)(?: files| code| in| on| inside| under| within)*|"
-    r"(?:edit|modify|change|touch|write|create)(?: files)? only (?:in|under|inside|within|to|below)?)\s(?P<what>.+)$"
+    rf"^{WHO}(?:must |should |can |may )?(?:only (?:ever )?(?:edit|modify|change|touch|write(?: to)?|"
+    rf"create|work)(?: files| code| in| on| inside| under| within)*|"
+    r"(?:edit|modify|change|touch|write|create)(?: files)? only (?:in|under|inside|within|to|"
+    r"below)?)\s(?P<what>.+)$"
 )
 OUTSIDE = re.compile(
-    r"^(?:edit|modify|change|touch|write|create|make changes|make edits)(?: (?:to|any|files?|code|anything))* outside(?: of)? (?P<what>.+)$"
+    r"^(?:edit|modify|change|touch|write|create|make changes|make edits)(?: (?:to|any|files?|code|"
+    r"anything))* outside(?: of)? (?P<what>.+)$"
 )
 
 
@@ -132,7 +147,8 @@ def only(clause: Clause, previous: Clause | None = None) -> list[Draft] | None:
     if "§" not in tail.core and not re.search(r"repo|project|workspace|directory", tail.core):
         return None
     if re.fullmatch(
-        r"(?:the |this |your )?(?:repo(?:sitory)?|project|workspace|working directory|project (?:root|directory|folder))",
+        r"(?:the |this |your )?(?:repo(?:sitory)?|project|workspace|working directory|project (?:root|"
+        r"directory|folder))",
         tail.core,
     ):
         outside: Predicate = Path(access=("write", "delete"), outside=True)
@@ -148,12 +164,17 @@ def only(clause: Clause, previous: Clause | None = None) -> list[Draft] | None:
 
 
 ALLOW = re.compile(
-    r"^(?:always |you (?:can|may) (?:always )?|feel free to |it is (?:ok|okay|fine|safe) to |claude (?:can|may) )?"
-    r"(?:allow|permit|approve|auto-?approve|auto-?accept|whitelist|allowlist|grant|skip (?:all )?(?:permission|confirmation|"
-    r"approval)|bypass (?:all )?(?:permission|confirmation|approval)|disable (?:all )?(?:permission|confirmation|approval|"
-    r"hooks|guard)|ignore (?:all )?(?:permission|previous|prior|other) \w+)\b|^(?:feel free|you (?:can|may) freely|no need to (?:ask|confirm))|"
+    r"^(?:always |you (?:can|may) (?:always )?|feel free to |it is (?:ok|okay|fine|safe) to |claude "
+    r"(?:can|may) )?"
+    r"(?:allow|permit|approve|auto-?approve|auto-?accept|whitelist|allowlist|grant|skip (?:all "
+    r")?(?:permission|confirmation|"
+    r"approval)|bypass (?:all )?(?:permission|confirmation|approval)|disable (?:all )?(?:permission|"
+    r"confirmation|approval|"
+    r"hooks|guard)|ignore (?:all )?(?:permission|previous|prior|other) \w+)\b|^(?:feel free|you (?:can|"
+    r"may) freely|no need to (?:ask|confirm))|"
     r"\b(?:without (?:asking|confirmation|permission|approval|prompting)|dangerously[- ]skip[- ]permissions|"
-    r"pre-?approved|no (?:confirmation|permission|approval) (?:is )?(?:needed|required|necessary)|allow everything)\b"
+    r"pre-?approved|no (?:confirmation|permission|approval) (?:is )?(?:needed|required|necessary)|"
+    r"allow everything)\b"
 )
 
 

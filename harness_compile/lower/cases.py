@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from harness_compile.lower import examples
+from harness_compile.lower.calls import ROOT, START, STOP, Call, Try, bash, edit, said_in
 from harness_compile.rules import (
     AllOf,
-    Always,
     AnyOf,
     Case,
     Command,
@@ -37,30 +35,7 @@ from harness_compile.rules import (
 )
 from harness_compile.runtime.guard import decide
 
-ROOT = "/project"
-Call = dict[str, Any]
 MOST = 8  # cases of either kind
-
-
-@dataclass(frozen=True)
-class Try:
-    """A call after others, and what is said of it."""
-
-    call: Call
-    before: tuple[Call, ...] = ()
-    because: str = ""
-
-
-def bash(command: str, **more: Any) -> Call:
-    return {"tool": "Bash", "input": {"command": command}, **more}
-
-
-def edit(path: str, text: str = "x = 1\n") -> Call:
-    return {"tool": "Write", "input": {"file_path": path, "content": text}}
-
-
-STOP: Call = {"tool": "Stop", "input": {}, "event": "stop"}
-START: Call = {"tool": "SessionStart", "input": {}, "event": "session_start"}
 
 
 def cases_for(rule: Rule) -> tuple[tuple[Case, ...], str]:
@@ -176,7 +151,7 @@ def _leaf_fires(test: Predicate) -> Iterator[Try]:
         )
         if bad:
             for of in test.of:
-                yield from _said(
+                yield from said_in(
                     of,
                     bad,
                     test.part,
@@ -210,30 +185,6 @@ def _path_fires(test: Path, place: str) -> Iterator[Try]:
     if "read" in test.access:
         yield Try({"tool": "Read", "input": {"file_path": target}, **more}, because="a file tool reads it")
         yield Try(bash(f"cat {quoted}", **more), because="the shell reads it")
-
-
-def _said(of: str, text: str, part: str, because: str) -> Iterator[Try]:
-    quoted = shlex.quote(text)
-    if of == "commit":
-        if part == "body":
-            yield Try(bash(f"git commit -m 'Fix it' -m {quoted}"), because=because)
-        else:
-            yield Try(bash(f"git commit -m {quoted}"), because=because)
-            yield Try(bash(f"git add -A && git commit -a --message={quoted}"), because=because)
-    elif of in ("pr", "issue"):
-        if part == "subject":
-            yield Try(bash(f"gh {of} create --title {quoted} --body 'Some words'"), because=because)
-            yield Try(bash(f"gh {of} create -t {quoted} -b 'Some words'"), because=because)
-        else:
-            yield Try(
-                bash(f"gh {of} create --title {shlex.quote(text.split(chr(10))[0])} --body {quoted}"),
-                because=because,
-            )
-            yield Try(
-                bash(f"gh {of} create -b {quoted} -t {shlex.quote(text.split(chr(10))[0])}"), because=because
-            )
-    elif of == "comment":
-        yield Try(bash(f"gh issue comment 7 --body {quoted}"), because=because)
 
 
 def _quiet(test: Predicate, event: str) -> Iterator[Try]:
@@ -322,7 +273,7 @@ def _leaf_quiet(test: Predicate, all_of: tuple[Predicate, ...]) -> Iterator[Try]
         )
         if good:
             for of in test.of:
-                yield from _said(
+                yield from said_in(
                     of,
                     good,
                     "all" if test.part == "all" else "subject",

@@ -28,11 +28,14 @@ from harness_compile.rules import Command, FlagValue
 
 COMPUTED = re.compile(r"[$`|><\n\\]|(?<!&)&(?!&)|;")
 PLACEHOLDER = re.compile(
-    r"<[^<>]*>|\[[^\[\]]*\]|\{[^{}]*\}|\.{3}|…|.*\bpath/to\b.*|.*\bsome\w*\b.*|.*\b(?:your|foo|bar|example|my)"
-    r"(?:[-_./]\w*)*\b.*|[A-Z]|[A-Z]+_?NAME|NAME|FILE|PATH|(?:file|test|package|pkg|name|branch|message|msg|dir)s?"
+    r"<[^<>]*>|\[[^\[\]]*\]|\{[^{}]*\}|\.{3}|…|.*\bpath/to\b.*|.*\bsome\w*\b.*|.*\b(?:your|foo|bar|"
+    r"example|my)"
+    r"(?:[-_./]\w*)*\b.*|[A-Z]|[A-Z]+_?NAME|NAME|FILE|PATH|(?:file|test|package|pkg|name|branch|"
+    r"message|msg|dir)s?"
     r"(?:[-_](?:name|path))?"
 )
 PACKAGE = ("-p", "--package")
+CLUSTERS = frozenset("rm git cp chmod ls grep curl docker tar sed npm pnpm".split())
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,13 @@ def is_script(word: str) -> bool:
     return bool(re.fullmatch(r"(?:\./)?(?:[\w.@-]+/)*[\w@-][\w.@-]*", word)) and (
         bool(re.fullmatch(r"(?:\./)?(?:[\w.@-]+/)*[\w-]+\.(?:sh|bash|zsh|ps1|bat)", word))
         or bool(re.fullmatch(r"\./[\w-]+", word))
-        or bool(re.match(r"(?:\./)?(?:[\w.@-]+/)*(?:bin|scripts?|tools?|hack|ci|dev|build)/[\w-]+(?:\.(?:py|js|ts|mjs|cjs|rb|pl))?$", word))
+        or bool(
+            re.match(
+                r"(?:\./)?(?:[\w.@-]+/)*(?:bin|scripts?|tools?|hack|ci|dev|build)/[\w-]+(?:\.(?:py|js|ts|mjs|"
+                r"cjs|rb|pl))?$",
+                word,
+            )
+        )
         or bool(re.fullmatch(r"[\w-]+\.(?:sh|bash)", word))
     )
 
@@ -91,9 +100,9 @@ def read_line(line: str, *, code: bool = True) -> Reading | None:
                 rest = rest[2 if rest[0] in RUNNER_VALUES else 1 :]
             words = rest
             break
-    if words and words[0] in SHELLS and len(words) > 1 and re.search(r"/|\.\w+$", words[1]):
-        if not words[1].startswith("-") and is_script(words[1] if "/" in words[1] else f"./{words[1]}"):
-            words = [words[1] if "/" in words[1] else f"./{words[1]}", *words[2:]]
+    if len(words) > 1 and words[0] in SHELLS and re.search(r"/|\.\w+$", words[1]):
+        script = words[1] if "/" in words[1] else f"./{words[1]}"
+        words = [script, *words[2:]] if is_script(script) else words
     if not words or not (known(words[0]) or (runner and re.fullmatch(r"[\w@/.:-]+", words[0]))):
         return None
     if words[0] in WORDS and not code:
@@ -213,8 +222,7 @@ def use_of(reading: Reading, *, required: bool = False) -> Command:
 
 def _letters(program: str, flag: str) -> list[str]:
     """`-rf` as `-r`, `-f`; the flags of programs with long flags on one dash stay whole."""
-    if re.fullmatch(r"-[A-Za-z]{2,4}", flag) and program in ("rm", "git", "cp", "chmod", "ls", "grep", "curl", "docker",
-                                                             "tar", "sed", "npm", "pnpm"):  # fmt: skip
+    if re.fullmatch(r"-[A-Za-z]{2,4}", flag) and program in CLUSTERS:
         return [f"-{letter}" for letter in flag[1:]]
     return [flag]
 

@@ -50,13 +50,19 @@ KNOWN: tuple[tuple[tuple[str, ...], str, tuple[str, ...], bool], ...] = (
     (("fmt.Println", "fmt.Printf", "fmt.Print"), "", GO, True),
 )  # fmt: skip
 NEVER = re.compile(
-    r"^(?:(?:you|we|code)\s)?(?:(?:must|should) (?:never|not)|do not|never|no|forbidden:?|prohibited:?)\s(?:ever )?(?:directly )?"
-    r"(?:(?:use|using|add|introduce|call|write|commit|leave|import|rely on|resort to|throw|cast to|put|include|have)\s)?(?P<list>(?:(?:the|a|any|bare|raw|direct)\s)*(?:§\d+|[\w ]{0,12}).*)$"
+    r"^(?:(?:you|we|code)\s)?(?:(?:must|should) (?:never|not)|do not|never|no|forbidden:?|"
+    r"prohibited:?)\s(?:ever )?(?:directly )?"
+    r"(?:(?:use|using|add|introduce|call|write|commit|leave|import|rely on|resort to|throw|cast to|put|"
+    r"include|have)\s)?(?P<list>(?:(?:the|a|any|bare|raw|direct)\s)*(?:§\d+|[\w ]{0,12}).*)$"
 )
 WORD = re.compile(
-    r"(?:the |a |an |any |bare |raw |direct |new |uses? of )*§(\d+)(?: (?:types?|calls?|statements?|casts?|keyword|directly|comments?|directives?|assertions?|function|macro|blocks?|imports?|attribute|method|in code|in source|operator|prop))*"
+    r"(?:the |a |an |any |bare |raw |direct |new |uses? of )*§(\d+)(?: (?:types?|calls?|statements?|"
+    r"casts?|keyword|directly|comments?|directives?|assertions?|function|macro|blocks?|imports?|"
+    r"attribute|method|in code|in source|operator|prop))*"
 )
-NEAR = re.compile(r"\s(?:in|for|within|inside) (?:any |the |all |our )*(?P<what>typescript|javascript|python|go|rust|java|ruby|php|swift|kotlin|react|ts|js|production|library|application|source|app|backend|frontend)?"
+NEAR = re.compile(
+    r"\s(?:in|for|within|inside) (?:any |the |all |our )*(?P<what>typescript|javascript|python|go|rust|"
+    r"java|ruby|php|swift|kotlin|react|ts|js|production|library|application|source|app|backend|frontend)?"
                   r"(?: (?:code|files?|sources?|components?|codebase))?$")  # fmt: skip
 
 
@@ -95,7 +101,7 @@ def content(clause: Clause) -> list[Draft] | None:
 
 
 def _token(code: str, globs: tuple[str, ...], exempt: tuple[str, ...]) -> Content | None:
-    """One token as a pattern. Not in the table: a call or path of names that says its own language beside it."""
+    """One token as a pattern; outside the table only a call or a path of names, which is nothing else."""
     for tokens, pattern, files, code_only in KNOWN:
         if code in tokens:
             pattern = pattern or rf"\b{re.escape(code)}" + (r"\s*[(\[{]" if code.endswith("!") else r"\s*\(")

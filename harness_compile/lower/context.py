@@ -15,15 +15,24 @@ from harness_compile.lower.normalise import Clause
 from harness_compile.rules import Always, Prompt
 
 READ = re.compile(
-    r"^(?:(?:you )?(?:must|should|always|first|also|then|next|before (?:starting|you start|doing anything|beginning|anything else|any (?:task|work)|working|making (?:any )?changes|coding|you begin|"
-    r"writing (?:any )?code)[^,§]{0,30}|(?:at|on) (?:the )?(?:start|beginning)(?: of (?:each|every|a|any|the)(?: new)? (?:session|conversation|task))?|every session|on (?:session )?start(?:up)?|when starting(?: a)?(?: new)? session|"
-    r"in every session)[,:]?\s)*(?:first[, ])?(?:re-?)?read(?: (?:and (?:follow|respect|understand|obey|apply|internali[sz]e)|through|carefully|in full))*(?: (?:the|all|of|entire|whole|our|full|file|"
+    r"^(?:(?:you )?(?:must|should|always|first|also|then|next|before (?:starting|you start|doing "
+    r"anything|beginning|anything else|any (?:task|work)|working|making (?:any )?changes|coding|you "
+    r"begin|"
+    r"writing (?:any )?code)[^,§]{0,30}|(?:at|on) (?:the )?(?:start|beginning)(?: of (?:each|every|a|"
+    r"any|the)(?: new)? (?:session|conversation|task))?|every session|on (?:session )?start(?:up)?|"
+    r"when starting(?: a)?(?: new)? session|"
+    r"in every session)[,:]?\s)*(?:first[, ])?(?:re-?)?read(?: (?:and (?:follow|respect|understand|"
+    r"obey|apply|internali[sz]e)|through|carefully|in full))*(?: (?:the|all|of|entire|whole|our|full|"
+    r"file|"
     r"project's))* (?P<list>§\d+(?:(?:, and| and|,| \+| &) (?:the )?§\d+)*)(?P<rest>.*)$"
 )
 DATED = re.compile(r"^(?P<head>.*?)(?:YYYY-MM-DD|yyyy-mm-dd|<date>|\{date\})(?P<end>[\w.-]*)$")
 HARMLESS = re.compile(
-    r"^(?: (?:carefully|first|fully|in full|thoroughly|completely|entirely|too|as well|now|again|directory|file|files|document))*"
-    r"(?:\s*\([^()]*\))?\s*(?:$|[—,:.;(].*|\b(?:for|to|before|at|when starting|at the start|so|as|if it exists|if present|it (?:contains|has)|and follow|and apply|and respect|which|on startup|every|each)\b.*)$"
+    r"^(?: (?:carefully|first|fully|in full|thoroughly|completely|entirely|too|as well|now|again|"
+    r"directory|file|files|document))*"
+    r"(?:\s*\([^()]*\))?\s*(?:$|[—,:.;(].*|\b(?:for|to|before|at|when starting|at the start|so|as|if "
+    r"it exists|if present|it (?:contains|has)|and follow|and apply|and respect|which|on startup|every|"
+    r"each)\b.*)$"
 )
 
 
@@ -39,12 +48,14 @@ def session_context(clause: Clause, heading: str = "") -> list[Draft] | None:
         return None
     before = re.search(r"\bbefore (?P<act>.+)$", match["rest"])
     if before and not re.match(
-        r"(?:doing|starting|anything|any |you |beginning|working|making (?:any )?changes|coding|writing (?:any )?code|proceeding|contributing|responding|each|every)",
+        r"(?:doing|starting|anything|any |you |beginning|working|making (?:any )?changes|coding|"
+        r"writing (?:any )?code|proceeding|contributing|responding|each|every)",
         before["act"],
     ):
         return None
     if re.search(
-        r"\bonly in\b|\bmain session|\bdirect chat|\bwhen (?:you|asked|working on)\b|\bif (?!it exists|present)",
+        r"\bonly in\b|\bmain session|\bdirect chat|\bwhen (?:you|asked|working on)\b|\bif (?!it exists|"
+        r"present)",
         match["rest"],
     ):
         return None
@@ -75,7 +86,9 @@ def session_context(clause: Clause, heading: str = "") -> list[Draft] | None:
 
 
 SKILL = re.compile(
-    r"^(?:if|when|whenever|for)(?: (?:you are|asked|to|do|doing|a|an|the|any|working|on|need|you|perform|performing|with))* (?P<task>[a-z][a-z -]{5,50}?)(?: work| tasks?)?,? (?:always |please )?(?:use|invoke|load|follow) (?:the )?§(?P<n>\d+) skill\b.*$"
+    r"^(?:if|when|whenever|for)(?: (?:you are|asked|to|do|doing|a|an|the|any|working|on|need|you|"
+    r"perform|performing|with))* (?P<task>[a-z][a-z -]{5,50}?)(?: work| tasks?)?,? (?:always |please "
+    r")?(?:use|invoke|load|follow) (?:the )?§(?P<n>\d+) skill\b.*$"
 )
 
 

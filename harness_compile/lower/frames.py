@@ -10,38 +10,60 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from harness_compile.lower.gates import find_gates
+from harness_compile.lower.moments import find_gates
 from harness_compile.lower.normalise import flatten
 
 NEVER = re.compile(
-    r"^(?:(?:you|agents?|claude|what|things|actions|commands|hard|absolute|security)\s)*(?:files|commands|paths|actions|things|you|directories)?(?: you)?(?: must | should )?(?:never(?: (?:do|ever|do the following|do this|do these|allowed))*|"
-    r"do not(?: do(?: (?:this|these|any of (?:this|these|the following)|the following))?)?|do nots|don'?ts|forbidden(?: \w+){0,2}|prohibited(?: \w+){0,2}|not allowed|"
-    r"must not(?: do)?|not to do|to avoid|avoid(?: these| the following)?|off[- ]limits|no-?gos?|never rules|disallowed|banned)"
+    r"^(?:(?:you|agents?|claude|what|things|actions|commands|hard|absolute|security)\s)*(?:files|"
+    r"commands|paths|actions|things|you|directories)?(?: you)?(?: must | should )?(?:never(?: (?:do|"
+    r"ever|do the following|do this|do these|allowed))*|"
+    r"do not(?: do(?: (?:this|these|any of (?:this|these|the following)|the following))?)?|do nots|"
+    r"don'?ts|forbidden(?: \w+){0,2}|prohibited(?: \w+){0,2}|not allowed|"
+    r"must not(?: do)?|not to do|to avoid|avoid(?: these| the following)?|off[- ]limits|no-?gos?|never "
+    r"rules|disallowed|banned)"
     r"(?: (?:for (?:agents|ai|you)|do|actions|commands|operations|things|rules))*$"
 )
 VERB = re.compile(
-    r"^(?:(?:you|agents?|claude|files?|commands?|paths?|directories|folders)\s)*(?:do not|never|must not|should not|avoid)(?: ever)? (?P<verb>edit|modify|touch|change|run|use|execute|read|commit|delete|write to|write|open|editing|running|using)"
-    r"(?: (?:these|the following|this|any of|directly|manually|by hand|files?|commands?|paths?|director(?:y|ies)|folders?|ever|to|or (?:modify|edit|delete|touch|change)|listed|below|tools?))*$"
+    r"^(?:(?:you|agents?|claude|files?|commands?|paths?|directories|folders)\s)*(?:do not|never|must "
+    r"not|should not|avoid)(?: ever)? (?P<verb>edit|modify|touch|change|run|use|execute|read|commit|"
+    r"delete|write to|write|open|editing|running|using)"
+    r"(?: (?:these|the following|this|any of|directly|manually|by hand|files?|commands?|paths?|"
+    r"director(?:y|ies)|folders?|ever|to|or (?:modify|edit|delete|touch|change)|listed|below|tools?))*$"
 )
 READONLY = re.compile(
-    r"^(?:[\w -]{0,30} )?\(?(?:read[- ]only|do not (?:edit|touch|modify)|off[- ]limits)(?: (?:files?|paths?|director(?:y|ies)|areas?|folders?|zones?))*\)?(?: \(.*\))?$|^(?:auto-?)?generated (?:files?|code)[ (:—]+do not (?:edit|touch|modify)\W*.*$"
+    r"^(?:[\w -]{0,30} )?\(?(?:read[- ]only|do not (?:edit|touch|modify)|off[- ]limits)(?: (?:files?|"
+    r"paths?|director(?:y|ies)|areas?|folders?|zones?))*\)?(?: \(.*\))?$|^(?:auto-?)?generated "
+    r"(?:files?|code)[ (:—]+do not (?:edit|touch|modify)\W*.*$"
 )
 ASK = re.compile(
-    r"^(?:(?:always|you must|must|stop and|actions|things|changes|operations|commands)\s)*(?:ask(?: (?:the user|me|for (?:permission|approval|confirmation)|a human))*(?: (?:first|before(?: (?:you|doing|these|any|the following|proceeding|doing any of the following|do|running))*))|"
-    r"(?:that )?(?:requires?|needs?|requiring|needing) (?:\w+ ){0,2}?(?:approval|permission|confirmation|consent|sign-off)(?: (?:first|for|before))*|confirm (?:first|before(?: doing)?)|"
-    r"(?:get|need) (?:\w+ )?(?:approval|permission|confirmation)(?: (?:first|for|before))?|check (?:in )?first|ask)\b.*$"
+    r"^(?:(?:always|you must|must|stop and|actions|things|changes|operations|commands)\s)*(?:ask(?: "
+    r"(?:the user|me|for (?:permission|approval|confirmation)|a human))*(?: (?:first|before(?: (?:you|"
+    r"doing|these|any|the following|proceeding|doing any of the following|do|running))*))|"
+    r"(?:that )?(?:requires?|needs?|requiring|needing) (?:\w+ ){0,2}?(?:approval|permission|"
+    r"confirmation|consent|sign-off)(?: (?:first|for|before))*|confirm (?:first|before(?: doing)?)|"
+    r"(?:get|need) (?:\w+ )?(?:approval|permission|confirmation)(?: (?:first|for|before))?|check (?:in "
+    r")?first|ask)\b.*$"
 )
 ALLOW = re.compile(
-    r"^(?:(?:safe|allowed|permitted|ok|okay|free)\b.*|(?:you )?(?:can|may)\b.*|always allowed.*|without asking.*|no (?:approval|permission) needed.*|pre-?approved.*|autonomous.*)$"
+    r"^(?:(?:safe|allowed|permitted|ok|okay|free)\b.*|(?:you )?(?:can|may)\b.*|always allowed.*|"
+    r"without asking.*|no (?:approval|permission) needed.*|pre-?approved.*|autonomous.*)$"
 )
 ALWAYS = re.compile(
-    r"^(?:always(?: \w+){0,14}|must(?: do)?|mandatory(?: \w+)*|required(?: \w+){0,3}|(?:you )?must (?:do|always)(?: the following)?|[\w -]+ \((?:required|mandatory)\)|non-negotiables?|hard (?:rules|requirements))$"
+    r"^(?:always(?: \w+){0,14}|must(?: do)?|mandatory(?: \w+)*|required(?: \w+){0,3}|(?:you )?must "
+    r"(?:do|always)(?: the following)?|[\w -]+ \((?:required|mandatory)\)|non-negotiables?|hard "
+    r"(?:rules|requirements))$"
 )
 SESSION = re.compile(
-    r"^(?:every|each|new|at|on|when starting|before|session)\b.*\b(?:session|start(?:up)?|doing anything(?: else)?|starting(?: work| any (?:task|work))?|you start|begin|beginning|anything else)\b.*$|^(?:session )?start-?up(?: \w+)?$|^(?:must|required|mandatory) read(?:ing)?s?(?: first)?$|^read (?:first|these first|this first|before starting)$"
+    r"^(?:every|each|new|at|on|when starting|before|session)\b.*\b(?:session|start(?:up)?|doing "
+    r"anything(?: else)?|starting(?: work| any (?:task|work))?|you start|begin|beginning|anything "
+    r"else)\b.*$|^(?:session )?start-?up(?: \w+)?$|^(?:must|required|mandatory) read(?:ing)?s?(?: "
+    r"first)?$|^read (?:first|these first|this first|before starting)$"
 )
 PRECHECK = re.compile(
-    r"\b(?P<gate>pre-?commit|pre-?push|pre-?pr|pre-?submit|pre-?merge)\b(?: (?:checks?|checklist|requirements?|validation|steps|verification|routine|workflow|quality gates?))|^(?:definition of done|completion (?:checklist|criteria|gate)|done (?:means|criteria|when)|quality gates?(?: \(.*\))?|verification before completion)$"
+    r"\b(?P<gate>pre-?commit|pre-?push|pre-?pr|pre-?submit|pre-?merge)\b(?: (?:checks?|checklist|"
+    r"requirements?|validation|steps|verification|routine|workflow|quality gates?))|^(?:definition of "
+    r"done|completion (?:checklist|criteria|gate)|done (?:means|criteria|when)|quality gates?(?: "
+    r"\(.*\))?|verification before completion)$"
 )
 PRE = {"precommit": "commit", "prepush": "push", "prepr": "pr", "presubmit": "pr", "premerge": "merge"}
 

@@ -2,7 +2,7 @@
 
 `lower` does one unit, `lower_all` a whole memory, with an account of what was left of each unit and which
 rules of different units contradict each other. Everything is done by the grammar (`phrases`, `prefer`,
-`gates`, `messages`, `content`, `context`) over normalised clauses; a rule whose own cases fail is not emitted.
+`gates`, `messages`, `content`, `context`) over normalised clauses; a rule whose own cases fail is left out.
 Not covered: a model's proposals, and languages other than English.
 """
 
@@ -15,25 +15,36 @@ from dataclasses import dataclass, field, replace
 from distill.records import MemoryUnit, Span, digest
 from harness_compile.lower import asks, content, context, gates, messages, phrases, prefer
 from harness_compile.lower.cases import cases_for
+from harness_compile.lower.conflicts import Conflict, conflicts_of
 from harness_compile.lower.draft import Draft
 from harness_compile.lower.frames import Frame, frame_of
+from harness_compile.lower.moments import find_gates
 from harness_compile.lower.normalise import Clause, clauses, code_lines, flatten, hostile, prose
 from harness_compile.lower.objects import base
 from harness_compile.rules import NotEnforceable, Rule
 
 NORM = re.compile(
-    r"\b(?:never|do not|must|must not|always|should not|can not|may not|forbidden|prohibited|required|only|avoid|read-only|ask|require)\b"
+    r"\b(?:never|do not|must|must not|always|should not|can not|may not|forbidden|prohibited|required|"
+    r"only|avoid|read-only|ask|require)\b"
 )
 # Words without one of which, and without a frame, no form of the grammar matches: most of a memory is facts.
 TRIGGER = re.compile(
-    r"\b(?:never|not|no|avoid|must|always|only|use|uses|using|run|prefer|read|ask|confirm|get|require\w*|need\w*|before|after|when|"
-    r"if|make|ensure|forbidden|prohibited|instead|over|package manager|managed|immutable|frozen|off|stop|refrain|commits?|prs?|pull|"
-    r"subject|title|target|base|toolchain|format\w*|lint|check|search|pass|for|replace|allow\w*|permit\w*|approv\w*|disclos\w*|submit|"
-    r"consult|review|done|blank|separate|conventional|permission)\b|read-only|→|>"
+    r"\b(?:never|not|no|avoid|must|always|only|use|uses|using|run|prefer|read|ask|confirm|get|"
+    r"require\w*|need\w*|before|after|when|"
+    r"if|make|ensure|forbidden|prohibited|instead|over|package manager|managed|immutable|frozen|off|"
+    r"stop|refrain|commits?|prs?|pull|"
+    r"subject|title|target|base|toolchain|format\w*|lint|check|search|pass|for|replace|allow\w*|"
+    r"permit\w*|approv\w*|disclos\w*|submit|"
+    r"consult|review|done|blank|separate|conventional|permissions?|ignore|skip|grant|feel|bypass|"
+    r"disable|whitelist|allowlist|auto\w*|"
+    r"pre)\b|read-only|→|>"
 )
-CONDITION = re.compile(r"^(?:for|when|if|on|in|during|while|after|before|until|once|unless|to)\b|\bonly\b|\boptional")
+CONDITION = re.compile(
+    r"^(?:for|when|if|on|in|during|while|after|before|until|once|unless|to)\b|\bonly\b|\boptional"
+)
 MODAL = re.compile(
-    r"^(?:(?:you|we|agents?)\s)?(?:never|do not|must|always|should|only|avoid|use|prefer|ask|run|if|when|before|after|no|not)\b"
+    r"^(?:(?:you|we|agents?)\s)?(?:never|do not|must|always|should|only|avoid|use|prefer|ask|run|if|"
+    r"when|before|after|no|not)\b"
 )
 
 
@@ -50,14 +61,6 @@ class Lowering:
     def whole(self) -> bool:
         """Whether the rules say all of the unit that was a constraint."""
         return bool(self.rules) and not self.left
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """Two units whose rules contradict each other: neither is emitted."""
-
-    units: tuple[str, str]
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def lower(unit: MemoryUnit, raw: str | None = None) -> tuple[Rule, ...] | NotEnf
 
 
 def account_of(unit: MemoryUnit, raw: str | None = None, before: MemoryUnit | None = None) -> Lowering:
-    """One unit's rules and what of it is none, each with a reason. `before`: the unit that stands before it in
+    """One unit's rules and what of it is none, each with a reason. `before`: the unit before it in
     the file, which an "it" may look back to when both are of one paragraph."""
     refusal = _refusal(unit)
     if refusal:
@@ -112,7 +115,7 @@ def lower_all(units: Iterable[MemoryUnit], raws: dict[str, str] | None = None) -
     known = list(units)
     pairs = zip(known, [None, *known], strict=False)
     found = [account_of(unit, (raws or {}).get(unit.id), before) for unit, before in pairs]
-    conflicts = tuple(_conflicts(found))
+    conflicts = tuple(conflicts_of(found))
     bad = {unit for conflict in conflicts for unit in conflict.units}
     reasons = {unit: conflict.reason for conflict in conflicts for unit in conflict.units}
     kept = [
@@ -157,7 +160,7 @@ def _drafts_of(unit: MemoryUnit, previous: Clause | None = None) -> _Draft:
             found.left.append(reason)
         if "§" in clause.text:
             previous = clause
-        named, rest = gates.find_gates(clause.text)
+        named, rest = find_gates(clause.text)
         if (
             named
             and clause is parts[-1]
@@ -192,7 +195,7 @@ def _block(text: str, above: tuple[tuple[str, str], ...], holder: Clause) -> lis
     for number, line, comment in code_lines(text):
         if not line:
             said = flatten(comment).text
-            named, rest = gates.find_gates(said)
+            named, rest = find_gates(said)
             if re.search(r"\b(?:optional\w*|or|alternatively|example|do not|never)\b", said) and not named:
                 now = ()
             elif named:
@@ -338,73 +341,3 @@ def _span(unit: MemoryUnit, draft: Draft, raw: str | None) -> Span:
     at = whole.start + low
     line = whole.line + len(re.findall(r"\r\n?|\n", raw[:start]))
     return whole.model_copy(update={"start": at, "end": at + len(part), "line": line, "digest": digest(part)})
-
-
-def _conflicts(found: list[Lowering]) -> list[Conflict]:
-    """Pairs of units of which one requires or recommends exactly what the other refuses."""
-    wanted: dict[str, str] = {}
-    refused: dict[str, str] = {}
-    for one in found:
-        for rule in one.rules:
-            for command in _required(rule):
-                wanted.setdefault(command, one.unit)
-            if rule.effect in ("deny", "ask") and rule.event == "pre_tool":
-                for command in _refused(rule):
-                    refused.setdefault(command, one.unit)
-    pairs = []
-    for command, unit in wanted.items():
-        other = refused.get(command)
-        if other and other != unit:
-            pairs.append(Conflict((unit, other), f"one asks for `{command}`, the other refuses it"))
-    managers = {
-        rule.instead: one.unit
-        for one in found
-        for rule in one.rules
-        if rule.instead and " " not in rule.instead
-    }
-    names = [name for name in managers if name in prefer.RIVALS]
-    for name in names:
-        for other in names:
-            if name < other and other in prefer.RIVALS[name] and managers[name] != managers[other]:
-                pairs.append(
-                    Conflict((managers[name], managers[other]), f"one wants {name}, the other {other}")
-                )
-    return pairs
-
-
-def _walk(test) -> Iterable:
-    yield test
-    for part in getattr(test, "of", ()) if isinstance(getattr(test, "of", ()), tuple) else (test.of,):
-        if hasattr(part, "test"):
-            yield from _walk(part)
-    since = getattr(test, "since", None)
-    if since is not None and since.command is not None:
-        yield from _walk(since.command)
-
-
-def _key(command) -> str:
-    extra = (
-        *(group[0] for group in command.flags),
-        *(value.flags[0] for value in command.values),
-        *(group[0] for group in command.args),
-    )
-    return " ".join(
-        (command.program[0] if command.program else "", *(command.sub[0] if command.sub else ()), *extra)
-    )
-
-
-def _required(rule: Rule) -> list[str]:
-    return [
-        _key(test.since.command)
-        for test in _walk(rule.when)
-        if test.test == "edited" and test.since and test.since.command
-    ]
-
-
-def _refused(rule: Rule) -> list[str]:
-    tests = rule.when.of if rule.when.test == "any" else (rule.when,)
-    return [
-        _key(test)
-        for test in tests
-        if test.test == "command" and not test.no_flags and test.max_args is None and not test.branch
-    ]

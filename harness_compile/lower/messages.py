@@ -17,7 +17,8 @@ TYPES = "feat|fix|docs|style|refactor|perf|test|build|ci|chore|revert"
 CONVENTIONAL = r"^[a-z][a-z0-9-]*(?:\([^()\n]+\))?!?: \S"
 KEPT = r"|^(?:Merge|Revert|fixup!|squash!|amend!)"  # what git itself writes
 ATTRIBUTION = (
-    r"Co-Authored-By:[^\n]*(?:Claude|Anthropic|OpenAI|Codex|Copilot|Cursor|GPT|Gemini|AI\b|noreply@anthropic)|"
+    r"Co-Authored-By:[^\n]*(?:Claude|Anthropic|OpenAI|Codex|Copilot|Cursor|GPT|Gemini|AI\b|"
+    r"noreply@anthropic)|"
     r"Generated (?:with|by) [^\n]*(?:Claude|Codex|Copilot|Cursor|GPT|Gemini|AI\b)|🤖"
 )
 EMOJI = r"[\u2600-\u27bf\ud83c-\ud83e]|[^\x00-\uffff]|(?:^|\s):[a-z_]{2,}:"  # halves of pairs: JavaScript
@@ -44,7 +45,8 @@ def _draft(clause: Clause, *tests: Predicate) -> list[Draft]:
 def message(clause: Clause, heading: str = "") -> list[Draft] | None:
     """A rule about such texts, or None. `heading`: the words above the clause."""
     text = clause.text
-    about = _of(text) or _of(heading)
+    bare = re.sub(r"conventional[- ]commits?", "", text)  # the name of a format says not which texts
+    about = _of(bare) or _of(heading) or _of(text)
     for read in (_attribution, _base, _format, _subject, _signed, _words):
         found = read(clause, text, about)
         if found:
@@ -54,7 +56,8 @@ def message(clause: Clause, heading: str = "") -> list[Draft] | None:
 
 def _attribution(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
     negated = re.match(
-        r"^(?:do not|never|no|avoid|must not|should not|(?:commits?|commit messages?|prs?)\b.* (?:must not|should not|never))\b",
+        r"^(?:do not|never|no|avoid|must not|should not|(?:commits?|commit messages?|prs?)\b.* (?:must "
+        r"not|should not|never))\b",
         text,
     )
     if not negated:
@@ -62,8 +65,11 @@ def _attribution(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Dra
     if re.search(r"\bbranch|\b(?:strip|remove|delete|drop|edit)\b", text):
         return None
     whole = re.sub(r"§(\d+)", lambda mark: clause.codes[int(mark[1])].lower(), text)
-    named = re.search(r"co-?author(?:ed)?(?:-?by)?|generated (?:with|by)|attribution|\bai\b.*(?:footer|signature|trailer|credit)|\b(?:mention|reference|credit|sign)\w*"
-                      r" .*(?:claude|\bai\b|codex|copilot|cursor)|claude.*(?:footer|signature|trailer|credit)", whole)  # fmt: skip
+    named = re.search(
+        r"co-?author(?:ed)?(?:-?by)?|generated (?:with|by)|attribution|\bai\b.*(?:footer|signature|trailer|"
+        r"credit)|\b(?:mention|reference|credit|sign)\w*"
+                      r" .*(?:claude|\bai\b|codex|copilot|cursor)|claude.*(?:footer|signature|trailer|"
+                          r"credit)", whole)  # fmt: skip
     if named and (about or "co-author" in whole.replace("coauthor", "co-author") or "attribution" in whole):
         if re.search(r"\bunless\b|\bexcept\b", text):
             return None
@@ -84,9 +90,12 @@ def _attribution(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Dra
 
 def _base(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
     match = re.match(
-        r"^(?:all |always |every |any |your )*(?:(?:open |create |submit |target |raise |make |base |send )*(?:all |your )*(?:prs?|pull request)s?(?: (?:must|should|always|need to))*(?: be)?"
-        r"(?: (?:opened|target|targets|targeting|targeted|against|go to|are opened|made|submitted|created|based|raised|sent))+(?: (?:against|to|at|on|into))?"
-        r"|submit against|target|base (?:branch )?(?:for prs? )?is|open prs? (?:against|to))(?: (?:the|branch))* (?P<b>§\d+|main|master|develop|dev)(?: branch)?(?P<rest>.*)$",
+        r"^(?:all |always |every |any |your )*(?:(?:open |create |submit |target |raise |make |base |"
+        r"send )*(?:all |your )*(?:prs?|pull request)s?(?: (?:must|should|always|need to))*(?: be)?"
+        r"(?: (?:opened|target|targets|targeting|targeted|against|go to|are opened|made|submitted|"
+        r"created|based|raised|sent))+(?: (?:against|to|at|on|into))?"
+        r"|submit against|target|base (?:branch )?(?:for prs? )?is|open prs? (?:against|to))(?: (?:the|"
+        r"branch))* (?P<b>§\d+|main|master|develop|dev)(?: branch)?(?P<rest>.*)$",
         text,
     )
     if not match or re.search(r"\bor\b|\bunless\b|\bexcept\b", match["rest"]):
@@ -113,11 +122,16 @@ def _format(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] |
     ):
         return None
     allowed = re.search(
-        r"(?:types?|prefix(?:es)?)(?: are| is|:| include| must be one of| allowed)*[^§]*((?:§\d+(?:, and |, or |, | or | and |/| \| |,)?){2,})",
+        r"(?:types?|prefix(?:es)?)(?: are| is|:| include| must be one of| allowed)*[^§]*((?:§\d+(?:, "
+        r"and |, or |, | or | and |/| \| |,)?){2,})",
         text,
     )
-    named = re.search(r"\b(?:follow|use|using|must be|in|adhere to|conform to|are|written|formatted|format)\b.*conventional[- ]commits?|"
-                      r"^conventional commits?(?: format| style)?(?:[:,]? \(?§.*)?$|^(?:commit (?:messages?|format|style)|prs? titles?)[^.]*: (?:use )?conventional[- ]commits?", text)  # fmt: skip
+    named = re.search(
+        r"\b(?:follow|use|using|must be|in|adhere to|conform to|are|written|formatted|"
+        r"format)\b.*conventional[- ]commits?|"
+                      r"^conventional commits?(?: format| style)?(?:[:,]? \(?§.*)?$|^(?:commit "
+                          r"(?:messages?|format|style)|prs? titles?)[^.]*: (?:use )?conventional[- "
+                          r"]commits?", text)  # fmt: skip
     template = None
     for match in re.finditer(r"§(\d+)", text):
         pattern = template_pattern(clause.codes[int(match[1])])
@@ -141,7 +155,7 @@ def _format(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] |
 
 
 def template_pattern(template: str) -> str | None:
-    """`type(scope): description`, `[TYPE] Title`, `<area>: <what>` as a pattern; None where it is no template."""
+    """`type(scope): description`, `[TYPE] Title`, `<area>: <what>` as a pattern, or None."""
     text = template.strip()
     if (
         not re.search(
@@ -157,8 +171,10 @@ def template_pattern(template: str) -> str | None:
         return None
     out, index = "^", 0
     parts = re.compile(
-        r"<?\b(?P<type>type)\b>?|\((?:<?\b(?:optional )?(?:scope|area|component|module|package)s?\b>?)\)|<?\b(?P<word>scope|area|component|module|package|pkg|crate|subsystem)\b>?"
-        r"|<?\b(?P<ticket>ticket|jira|issue)[-\w]*\b>?|(?P<free><?\b(?:short |brief |your )?(?:description|desc|subject|summary|title|message|what|imperative)\b.*$)", re.I)  # fmt: skip
+        r"<?\b(?P<type>type)\b>?|\((?:<?\b(?:optional )?(?:scope|area|component|module|"
+            r"package)s?\b>?)\)|<?\b(?P<word>scope|area|component|module|package|pkg|crate|subsystem)\b>?"
+        r"|<?\b(?P<ticket>ticket|jira|issue)[-\w]*\b>?|(?P<free><?\b(?:short |brief |your "
+            r")?(?:description|desc|subject|summary|title|message|what|imperative)\b.*$)", re.I)  # fmt: skip
     for match in parts.finditer(text):
         out += re.escape(text[index : match.start()]).replace(r"\ ", " ")
         if match["type"]:
@@ -178,10 +194,15 @@ def template_pattern(template: str) -> str | None:
 
 
 def _subject(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
-    match = re.search(r"(?:subject|title|first|summary|header)s?(?: lines?)?(?: (?:must|should|is|to|be|under|at|of|length|limited|kept|within|no|longer|than|not|exceed|the|line))*"
-                      r"[:,]?\s*(?:≤|<=|<|under|below|at most|max(?:imum)?(?: of)?|within|to|no more than|no longer than|up to|limit(?:ed)?(?: to)?|less than|than|exceed)?\s*(?P<n>\d{2,3}) (?:chars?|characters)", text)  # fmt: skip
+    match = re.search(
+        r"(?:subject|title|first|summary|header)s?(?: lines?)?(?: (?:must|should|is|to|be|under|at|of|"
+        r"length|limited|kept|within|no|longer|than|not|exceed|the|line))*"
+                      r"[:,]?\s*(?:≤|<=|<|under|below|at most|max(?:imum)?(?: of)?|within|to|no more "
+                          r"than|no longer than|up to|limit(?:ed)?(?: to)?|less than|than|"
+                          r"exceed)?\s*(?P<n>\d{2,3}) (?:chars?|characters)", text)  # fmt: skip
     match = match or re.search(
-        r"(?:keep|limit) (?:the |commit |pr )*(?:subject|title|first|summary)(?: line)?s?.{0,20}?(?P<n>\d{2,3}) (?:chars?|characters)",
+        r"(?:keep|limit) (?:the |commit |pr )*(?:subject|title|first|summary)(?: "
+        r"line)?s?.{0,20}?(?P<n>\d{2,3}) (?:chars?|characters)",
         text,
     )
     kinds: tuple[Text, ...] = tuple(kind for kind in about if kind in ("commit", "pr"))
@@ -189,7 +210,8 @@ def _subject(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] 
         limit = int(match["n"]) - (1 if re.search(r"less than|<(?!=)|under|below", match[0]) else 0)
         return _draft(clause, Message(of=kinds, part="subject", pattern=rf"^.{{0,{limit}}}$", present=False))
     if re.search(
-        r"\bblank line\b.*\b(?:between|separat|after)\b.*\b(?:subject|body|title|header)|separate (?:the )?subject from (?:the )?body with (?:a )?blank line",
+        r"\bblank line\b.*\b(?:between|separat|after)\b.*\b(?:subject|body|title|header)|separate "
+        r"(?:the )?subject from (?:the )?body with (?:a )?blank line",
         text,
     ):
         return _draft(clause, Message(of=("commit",), pattern=SECOND_LINE))
@@ -219,12 +241,18 @@ def _words(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | 
     if not about:
         return None
     match = re.search(
-        r"(?:^|, |\b(?:must|should|always|you must|please) )(?:also )?(?:include|contain|carry|add|have|end with|append|mention|prefix \w+ with|start with|begin with|be prefixed with|"
-        r"includes|contains)(?: (?:the|a|an|literal|text|line|label|tag|marker|string|emoji|word|phrase|prefix|footer|trailer))* §(?P<n>\d+)(?: (?:emoji|tag|marker|label|line|prefix|footer|trailer))?"
-        r"(?P<where> (?:in|to|at|on) (?:the )?(?:\w+ )*?(?:body|title|subject|description|end|message|messages|titles?|footer|prs?|pull request|commit\w*).*)?$"
-        r"|(?:include|add|have).* §(?P<n2>\d+)(?: emoji)? in the (?P<part>body|title)\b.*$", text)  # fmt: skip
+        r"(?:^|, |\b(?:must|should|always|you must|please) )(?:also )?(?:include|contain|carry|add|"
+            r"have|end with|append|mention|prefix \w+ with|start with|begin with|be prefixed with|"
+        r"includes|contains)(?: (?:the|a|an|literal|text|line|label|tag|marker|string|emoji|word|"
+            r"phrase|prefix|footer|trailer))* §(?P<n>\d+)(?: (?:emoji|tag|marker|label|line|prefix|footer|"
+            r"trailer))?"
+        r"(?P<where> (?:in|to|at|on) (?:the )?(?:\w+ )*?(?:body|title|subject|description|end|message|"
+            r"messages|titles?|footer|prs?|pull request|commit\w*).*)?$"
+        r"|(?:include|add|have).* §(?P<n2>\d+)(?: emoji)? in the (?P<part>body|title)\b.*$",
+        text)  # fmt: skip
     if match and not re.search(
-        r"\b(?:if (?!you are|ai)|unless|when (?!creating|opening|you)|optional\w*|may|can|example|like|e\.g)\b",
+        r"\b(?:if (?!you are|ai)|unless|when (?!creating|opening|you)|optional\w*|may|can|example|like|"
+        r"e\.g)\b",
         text.replace(match[0], "") if match["n2"] is None else "",
     ):
         word = clause.codes[int(match["n"] or match["n2"])]
@@ -242,16 +270,22 @@ def _words(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | 
             clause,
             Message(of=about, part=part, pattern=anchor + re.escape(word).replace(r"\ ", " "), present=False),
         )
-    negated = re.match(r"^(?:do not|never|avoid|no) (?:ever )?(?:include|add|use|put|append|mention|write|say)(?: (?:the|a|any|literal|word|words|phrase))* §(?P<n>\d+)"
-                       r"(?: (?:in|to|from) (?:the |any |your )*(?:commit|pr|pull request|issue)[\w ]*)$", text)  # fmt: skip
+    negated = re.match(
+        r"^(?:do not|never|avoid|no) (?:ever )?(?:include|add|use|put|append|mention|write|say)(?: (?:the|"
+        r"a|any|literal|word|words|phrase))* §(?P<n>\d+)"
+                       r"(?: (?:in|to|from) (?:the |any |your )*(?:commit|pr|pull request|issue)[\w "
+                           r"]*)$", text)  # fmt: skip
     if negated:
         word = clause.codes[int(negated["n"])]
         if len(word) >= 3:
             return _draft(
                 clause, Message(of=about, pattern=re.escape(word).replace(r"\ ", " "), ignore_case=True)
             )
-    if "pr" in about and re.search(r"\bai (?:disclosure|assistance|usage)\b.*\b(?:mandatory|required)|\b(?:must|always) (?:disclose|state|declare) (?:any |the |that )*(?:use of )?ai\b|"
-                                   r"disclos\w+ (?:of )?ai (?:use|usage|assistance) (?:is )?(?:mandatory|required)", text):  # fmt: skip
+    if "pr" in about and re.search(
+        r"\bai (?:disclosure|assistance|usage)\b.*\b(?:mandatory|required)|\b(?:must|always) (?:disclose|"
+        r"state|declare) (?:any |the |that )*(?:use of )?ai\b|"
+                                   r"disclos\w+ (?:of )?ai (?:use|usage|assistance) (?:is "
+                                       r")?(?:mandatory|required)", text):  # fmt: skip
         return _draft(
             clause,
             Message(

@@ -24,14 +24,20 @@ PIECES = re.compile(
     r"|\"(?P<said>[^\"\n]{2,120})\"|“(?P<said2>[^”\n]{2,120})”"
     r"|(?P<tool>\b(?:WebSearch|WebFetch|TodoWrite|NotebookEdit|MultiEdit)\b)"
     r"|(?P<flag>(?<![\w-])--[a-z][\w-]{2,}\b)"
-    r"|(?P<path>(?<![\w/@.])@?(?:~/|\.{1,2}/|/)?(?:[\w.*{}@-]+/)+(?:[\w.*{}-]+)?|(?<![\w/.@-])@?(?:[\w*-]+\.)+"
-    r"(?:md|mdx|rst|txt|json|jsonc|ya?ml|toml|lock|py|pyi|tsx?|jsx?|mjs|cjs|vue|svelte|go|rs|java|kt|rb|php|cs|c|h|cpp|"
-    r"hpp|swift|sh|bash|sql|proto|graphql|tf|css|scss|html|xml|ini|cfg|conf|pem|key|env|gradle|lockb)\b(?![/\w])"
+    r"|(?P<path>(?<![\w/@.])@?(?:~/|\.{1,2}/|/)?(?:[\w.*{}@-]+/)+(?:[\w.*{}-]+)?|"
+        r"(?<![\w/.@-])@?(?:[\w*-]+\.)+"
+    r"(?:md|mdx|rst|txt|json|jsonc|ya?ml|toml|lock|py|pyi|tsx?|jsx?|mjs|cjs|vue|svelte|go|rs|java|kt|"
+        r"rb|php|cs|c|h|cpp|"
+    r"hpp|swift|sh|bash|sql|proto|graphql|tf|css|scss|html|xml|ini|cfg|conf|pem|key|env|gradle|"
+        r"lockb)\b(?![/\w])"
     r"|(?<![\w/.])\.(?:env(?:\.[\w*]+)*|npmrc|nvmrc|netrc|gitignore|gitattributes|editorconfig|dockerignore|"
     r"cursorrules)\b|\bCargo\.lock\b|\b(?:Makefile|Dockerfile|Gemfile|Jenkinsfile)\b)"
-    rf"|(?P<bare>(?<![\w/.-])(?:sudo )?{RUN} (?:[a-z][a-z:-]*(?: (?=-))?)?(?:(?:(?<= )| )--?[A-Za-z][\w-]*(?:=\S+)?)+"
-    rf"|(?<![\w/.-])(?:git (?:push|commit|reset|rebase|clean|stash|checkout|add|merge|revert|tag|restore|switch|pull)"
-    r"|(?:npm|pnpm|yarn|bun) (?:install|ci|add|publish|run [\w:-]+|test|audit)|(?:pip3?|uv) (?:install|run|add|sync|pip)"
+    rf"|(?P<bare>(?<![\w/.-])(?:sudo )?{RUN} (?:[a-z][a-z:-]*(?: (?=-))?)?(?:(?:(?<= )| "
+        rf")--?[A-Za-z][\w-]*(?:=\S+)?)+"
+    rf"|(?<![\w/.-])(?:git (?:push|commit|reset|rebase|clean|stash|checkout|add|merge|revert|tag|"
+        rf"restore|switch|pull)"
+    r"|(?:npm|pnpm|yarn|bun) (?:install|ci|add|publish|run [\w:-]+|test|audit)|(?:pip3?|uv) (?:install|"
+        r"run|add|sync|pip)"
     r"|cargo (?:build|test|check|clippy|fmt|publish|update|run|add)|terraform (?:apply|destroy|plan)"
     r"|kubectl (?:apply|delete|get|exec)|docker (?:compose|system|push)|poetry (?:add|run|install)"
     r"|gh (?:pr|issue|release) [a-z]+|go (?:test|build|vet|fmt|generate|mod tidy)|rm -[rf]+)\b)",
@@ -39,7 +45,8 @@ PIECES = re.compile(
 
 FLAT = (
     (re.compile(r"[‘’]"), "'"),
-    (re.compile(r"\b(do|does|must|should|is|are|was|were|has|have|need|did|would|could)n['’]?t\b", re.I), r"\1 not"),
+    (re.compile(r"\b(do|does|must|should|is|are|was|were|has|have|need|did|would|could)n['’]?t\b", re.I),
+     r"\1 not"),
     (re.compile(r"\bcan['’]?t\b|\bcannot\b", re.I), "can not"),
     (re.compile(r"\bwon['’]t\b", re.I), "will not"),
     (re.compile(r"\byou['’]re\b", re.I), "you are"),
@@ -55,14 +62,16 @@ FLAT = (
     (re.compile(r"\bpull[- ]requests?\b", re.I), "pull request"),
 )  # fmt: skip
 FILLER = re.compile(
-    r"\b(?:please|strictly|absolutely|really|just|simply|ever|explicitly|under any circumstances?|at any time|"
+    r"\b(?:please|strictly|absolutely|really|just|simply|ever|explicitly|under any circumstances?|at "
+    r"any time|"
     r"in any case|for any reason|no matter what|critically|again|also|actually|basically|kindly|of course|"
     r"whatsoever|at all(?! times)|at all times|"
     r"as (?:an? )?(?:absolute )?rule|by default|in this (?:repo(?:sitory)?|project|codebase|workspace)|"
     r"in the (?:repo(?:sitory)?|project|codebase)|for this (?:repo(?:sitory)?|project|codebase))\b"
 )
 LABEL = re.compile(
-    r"^(?:(?:important|note|critical|warning|caution|rule|mandatory|required|must|always|remember|hard rule|reminder|"
+    r"^(?:(?:important|note|critical|warning|caution|rule|mandatory|required|must|always|remember|hard "
+    r"rule|reminder|"
     r"key rule|strict rule|very important|tip|do|policy)(?: \d+)?\s*[:!—]\s*)+"
 )
 LEAD = re.compile(r"^(?:[-*+•>#]+\s*|\[[ x]\]\s*|\(?\d{1,2}[.)]\s+|[|]\s*)+")
@@ -155,7 +164,8 @@ def is_code(text: str) -> bool:
 CUT = re.compile(
     r";\s+|\s—\s(?=(?:do not|never|always|use|run|must|only|ask|avoid|prefer|no)\b)"
     r"|[,:]?\s(?:and|but|or)\s(?=(?:never|always|do not|must not|avoid|prefer|should not|you must)\b)"
-    r"|,\s(?=(?:never|do not|always|must not)\b)(?!never (?:bare |raw |the |plain )?(?:§\d+|[a-z0-9]+)\.?$)|\sand\s(?=(?:run|use)\s§)"
+    r"|,\s(?=(?:never|do not|always|must not)\b)(?!never (?:bare |raw |the |plain )?(?:§\d+|"
+    r"[a-z0-9]+)\.?$)|\sand\s(?=(?:run|use)\s§)"
     r"|,?\sand\s(?=§\d+ (?:instead of|over|rather than|not) )"
 )
 

@@ -21,23 +21,37 @@ from harness_compile.rules import Command, Path, Predicate, ToolCall
 SPLIT = re.compile(
     r"\s*(?:,\s*(?:and|or|nor)\s|,|\s(?:and|or|nor)(?:/or)?\s|(?<=[§\d\w])\s?/\s?(?=[§\w])|\s?&\s)\s*"
 )
-ARTICLES = re.compile(r"^(?:(?:the|a|an|any|all|our|your|this|these|those|other|every|each|of|both|raw|plain|bare|"
-                      r"such|commands? (?:like|such as)|things like|directly)\s)+")  # fmt: skip
-AROUND = re.compile(r"^(?:command|commands|tool|package manager|cli|flag|option|program|script|branch|branches)s?:?\s(?=§)|"
-                    r"(?<=\d)\s(?:commands?|directly|instead|cli|tool|binary|yourself|manually|calls?|invocations?)$")  # fmt: skip
+ARTICLES = re.compile(
+    r"^(?:(?:the|a|an|any|all|our|your|this|these|those|other|every|each|of|both|raw|plain|bare|"
+    r"such|commands? (?:like|such as)|things like|directly)\s)+"
+)
+AROUND = re.compile(
+    r"^(?:command|commands|tool|package manager|cli|flag|option|program|script|branch|branches)s?:?\s(?=§)|"
+    r"(?<=\d)\s(?:commands?|directly|instead|cli|tool|binary|yourself|manually|calls?|"
+                        r"invocations?)$")  # fmt: skip
 FILES = re.compile(
-    r"^(?:(?:anything|everything|something|code|files?|content|folders?|director(?:y|ies)|things|source|sources|any|"
-    r"contents?|path|paths|in|into|under|inside|within|below|to|at|from|of|the|generated|auto-generated|existing|"
-    r"new|legacy|vendored|third-party|compiled|build|output|outputs|artifacts?|package|packages|module|app|apps|"
+    r"^(?:(?:anything|everything|something|code|files?|content|folders?|director(?:y|ies)|things|"
+    r"source|sources|any|"
+    r"contents?|path|paths|in|into|under|inside|within|below|to|at|from|of|the|generated|"
+    r"auto-generated|existing|"
+    r"new|legacy|vendored|third-party|compiled|build|output|outputs|artifacts?|package|packages|module|"
+    r"app|apps|"
     r"production|other|matching|located|that live|living|stored)\s)*(§\d+)(?:\s(?:directly|files?|folders?|"
-    r"director(?:y|ies)|dirs?|package|packages|module|tree|subtree|contents?|by hand|manually|itself|or its contents|"
+    r"director(?:y|ies)|dirs?|package|packages|module|tree|subtree|contents?|by hand|manually|itself|"
+    r"or its contents|"
     r"or below|and below|and its contents|changes|app|apps))*$"
 )
 GERUND = re.compile(r"^([a-z-]+?)ing\b")
-SILENT_E = frozenset("us mak creat writ chang delet remov merg rebas execut invok mov renam updat overwrit introduc "
-                     "disabl clos releas duplicat tak perform_ analys stor includ configur generat typ".split())  # fmt: skip
+SILENT_E = frozenset(
+    "us mak creat writ chang delet remov merg rebas execut invok mov renam updat overwrit introduc "
+    "disabl clos "
+    "releas duplicat tak analys stor includ configur generat typ".split()
+)
 DOUBLE = re.compile(r"(.*)([bdgmnprt])\2$")
-BRANCH = r"(?:the )?(?:§(\d+)|(main|master|develop|trunk|production|release|staging|protected branch(?:es)?|default branch))"
+BRANCH = (
+    r"(?:the )?(?:§(\d+)|(main|master|develop|trunk|production|release|staging|protected branch(?:es)?|"
+    r"default branch))"
+)
 
 
 def base(phrase: str) -> str:
@@ -216,9 +230,12 @@ def push_to(names: tuple[str, ...]) -> list[Predicate]:
 def _branch_action(clause: Clause, phrase: str) -> Predicate | None:
     found: list[Predicate] = []
     match = re.fullmatch(
-        rf"(?P<verb>(?:force[- ])?(?:push|commit|merge|work|make commits|make changes)(?:(?:,| or| and|/|, or)? "
-        rf"?(?:push|commit|merge|work))*)(?: (?:directly|changes|code|straight|commits?|anything))*(?: directly)?"
-        rf" (?:to|on|into|against|in) {BRANCH}(?:(?:/| or | and |, )(?:to )?{BRANCH})?(?: (?:branch|branches|directly))*",
+        rf"(?P<verb>(?:force[- ])?(?:push|commit|merge|work|make commits|make changes)(?:(?:,| or| and|"
+        rf"/|, or)? "
+        rf"?(?:push|commit|merge|work))*)(?: (?:directly|changes|code|straight|commits?|anything))*(?: "
+        rf"directly)?"
+        rf" (?:to|on|into|against|in) {BRANCH}(?:(?:/| or | and |, )(?:to )?{BRANCH})?(?: (?:branch|"
+        rf"branches|directly))*",
         phrase,
     )
     if not match:
@@ -242,12 +259,16 @@ def _branch_action(clause: Clause, phrase: str) -> Predicate | None:
     return any_of(found) if found else None
 
 
-ECOSYSTEM = r"(?:npm|node(?:\.js)?|javascript|js|typescript|frontend|pnpm|yarn|bun|python|pip|pypi|rust|cargo|crate|go|golang)"
+ECOSYSTEM = (
+    r"(?:npm|node(?:\.js)?|javascript|js|typescript|frontend|pnpm|yarn|bun|python|pip|pypi|rust|cargo|"
+    r"crate|go|golang)"
+)
 
 
 def _dependency_action(clause: Clause, phrase: str) -> Predicate | None:
     match = re.fullmatch(
-        rf"(?:add|install|introduce|bring in|pull in|include|use)(?: (?:new|runtime|production|dev|third[- ]party|"
+        rf"(?:add|install|introduce|bring in|pull in|include|use)(?: (?:new|runtime|production|dev|"
+        rf"third[- ]party|"
         rf"external|extra|additional|heavy|project|unnecessary|or|other|(?P<eco>{ECOSYSTEM})))*"
         r" (?:dependenc(?:y|ies)|packages?|librar(?:y|ies)|crates?|modules?)(?: to (?:project|§\d+))?",
         phrase,
@@ -271,13 +292,21 @@ def _dependency_action(clause: Clause, phrase: str) -> Predicate | None:
     return None
 
 
+EVERYTHING = re.compile(
+    r"|(?:(?:the |source |your |production |existing )*(?:code|files?|anything|changes?|edits?|source|"
+    r"sources|"
+    r"something|codebase|it|them|this repo|modifications?|source files|implementation)\s?)+"
+)
+
+
 def scope(clause: Clause, text: str) -> tuple[str, ...] | None:
-    """What files a phrase like "changes to `src/` or Go files" is about; CODE for "code"; None: unreadable."""
+    """What files a phrase like "changes to `src/` or Go files" is about; CODE for "code", None if unreadable."""
     text = text.strip(" .,:")
-    text = re.sub(r"^(?:(?:to|in|of|on|under|within|for|the|any|a|an|all|some|your|significant|making|make|non-trivial|"
+    text = re.sub(
+        r"^(?:(?:to|in|of|on|under|within|for|the|any|a|an|all|some|your|significant|making|make|"
+        r"non-trivial|"
                   r"major|each|every|further|additional|modified|changed|edited)\s)+", "", text)  # fmt: skip
-    if re.fullmatch(r"|(?:(?:the |source |your |production |existing )*(?:code|files?|anything|changes?|edits?|source|"
-                    r"sources|something|codebase|it|them|this repo|modifications?|source files|implementation)\s?)+", text):  # fmt: skip
+    if EVERYTHING.fullmatch(text):
         return CODE
     found: list[str] = []
     for item in items(text):
@@ -285,7 +314,8 @@ def scope(clause: Clause, text: str) -> tuple[str, ...] | None:
             r"^(?:changes? (?:to|in|under)|editing|modifying|edits to|files (?:in|under))\s", "", item
         )
         word = re.fullmatch(
-            r"(?:any )?\.?([a-z+#-]+?)(?: source)?(?: (?:files?|code|sources?|changes?|modules?|definitions?|schemas?))*",
+            r"(?:any )?\.?([a-z+#-]+?)(?: source)?(?: (?:files?|code|sources?|changes?|modules?|"
+            r"definitions?|schemas?))*",
             item,
         )
         if word and LANGUAGES.get(word[1]):

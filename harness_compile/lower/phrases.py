@@ -20,24 +20,30 @@ WHO = (
     r"(?:(?:you|we|agents?|claude|the agent|ai agents?|the assistant|llms?|contributors?|coding agents?)\s)?"
 )
 NEVER = re.compile(
-    rf"^{WHO}(?:(?:must|should|shall|may|can|are|is|will)\s(?:never|not)(?:\s(?:to|be allowed to|allowed to|permitted to|"
+    rf"^{WHO}(?:(?:must|should|shall|may|can|are|is|will)\s(?:never|not)(?:\s(?:to|be allowed to|"
+    rf"allowed to|permitted to|"
     r"supposed to))?|do not|never|avoid|refrain from|stop|no|not|forbidden(?: to)?|prohibited(?: to)?|"
     r"it is (?:forbidden|prohibited|not allowed|not permitted) to|not allowed(?: to)?|"
-    r"(?:do not|never) (?:try|attempt|need) to|under no circumstances(?: should you)?)[:,]?\s(?:never |not |to )?(?P<rest>.+)$"
+    r"(?:do not|never) (?:try|attempt|need) to|under no circumstances(?: should you)?)[:,]?\s(?:never |"
+    r"not |to )?(?P<rest>.+)$"
 )
 PASSIVE = re.compile(
-    r"^(?P<what>.+?)\s(?:(?:must|should|shall|may|can|is|are)\s(?:never|not)(?:\sto)?\s(?:be\s)?|(?:is|are)\snever\s(?:to be )?)"
+    r"^(?P<what>.+?)\s(?:(?:must|should|shall|may|can|is|are)\s(?:never|not)(?:\sto)?\s(?:be\s)?|(?:is|"
+    r"are)\snever\s(?:to be )?)"
     r"(?P<verb>edited|modified|changed|touched|altered|updated|written(?: to)?|overwritten|hand-edited|"
-    r"(?:manually|directly|hand)[- ](?:edited|modified|changed|updated)|deleted|removed|run|executed|used|invoked|called|committed|"
+    r"(?:manually|directly|hand)[- ](?:edited|modified|changed|updated)|deleted|removed|run|executed|"
+    r"used|invoked|called|committed|"
     r"read|opened|allowed|permitted|renamed|moved|skipped)(?P<tail>\b.*)$"
 )
 READONLY = re.compile(
-    r"^(?P<what>.+?)(?:\s(?:is|are)|:|,| —)?\s?(?:strictly )?(?:read[- ]only|off[- ]limits|off limits|immutable|frozen|"
+    r"^(?P<what>.+?)(?:\s(?:is|are)|:|,| —)?\s?(?:strictly )?(?:read[- ]only|off[- ]limits|off limits|"
+    r"immutable|frozen|"
     r"do not (?:touch|edit|modify|change))(?P<tail>\s*(?:[—:,(.].*|for .*|to .*|and .*)?)$"
 )
-PASSIVE_VERBS = {"used": "use", "run": "run", "executed": "run", "invoked": "run", "called": "run", "read": "read",
-                 "opened": "read", "committed": "commit", "deleted": "delete", "removed": "delete"}  # fmt: skip
-
+PASSIVE_VERBS = {"used": "use", "run": "run", "executed": "run", "invoked": "run", "called": "run",
+    "read": "read",
+                 "opened": "read", "committed": "commit", "deleted": "delete",
+                 "removed": "delete"}  # fmt: skip
 
 
 def forbid(clause: Clause, previous: Clause | None = None) -> list[Draft] | None:
@@ -47,7 +53,11 @@ def forbid(clause: Clause, previous: Clause | None = None) -> list[Draft] | None
     if match:
         return _forbid_phrase(clause, objects.base(match["rest"]), previous)
     match = PASSIVE.match(text)
-    if match and re.search(r"\b(?:is|are) not (?:used|run|executed|called|invoked|read|opened|committed|updated|touched|skipped)\b", text):
+    if match and re.search(
+        r"\b(?:is|are) not (?:used|run|executed|called|invoked|read|opened|committed|updated|touched|"
+        r"skipped)\b",
+        text,
+    ):
         match = None  # says how things are
     if match:
         verb = match["verb"].split("-")[-1].split(" ")[-1 if "to" not in match["verb"] else 0]
@@ -60,7 +70,8 @@ def forbid(clause: Clause, previous: Clause | None = None) -> list[Draft] | None
     if match and match["what"].strip() not in ("", "it", "this"):
         return _forbid_phrase(clause, f"edit {match['what'].strip()}", previous)
     match = re.match(
-        r"^(?P<what>.+?)\s(?:is|are)\s(?:strictly )?(?:forbidden|prohibited|not allowed|banned|disallowed)(?P<tail>.*)$",
+        r"^(?P<what>.+?)\s(?:is|are)\s(?:strictly )?(?:forbidden|prohibited|not allowed|banned|"
+        r"disallowed)(?P<tail>.*)$",
         text,
     )
     if match:
@@ -68,12 +79,17 @@ def forbid(clause: Clause, previous: Clause | None = None) -> list[Draft] | None
         return _forbid_phrase(clause, what + match["tail"], previous) or _forbid_phrase(
             clause, f"use {what}{match['tail']}", previous
         )
-    match = re.match(r"^(?P<what>.+?)[:,]?\s(?:—\s)?(?:do not|never) (?P<verb>edit|modify|touch|change|run|use|commit|read)"
-                     r"(?: (?:it|them|this|these|directly|manually|by hand|this file|these files))*(?P<tail>\b.*)$", text)  # fmt: skip
+    match = re.match(
+        r"^(?P<what>.+?)[:,]?\s(?:—\s)?(?:do not|never) (?P<verb>edit|modify|touch|change|run|use|commit|"
+        r"read)"
+                     r"(?: (?:it|them|this|these|directly|manually|by hand|this file|these "
+                         r"files))*(?P<tail>\b.*)$", text)  # fmt: skip
     if match and "§" in match["what"]:
         return _forbid_phrase(clause, f"{match['verb']} {_topic(match['what'])}{match['tail']}", previous)
     match = re.match(
-        r"^(?:add|record|put|write|document|log|note|track|describe|store|place|make)\b[^§]* (?:to|in|into|under) §\d+,? (?:and )?(?:not|never|instead of|rather than) (?:in |to |into )?(?P<bad>§\d+)(?P<tail>\b.*)$",
+        r"^(?:add|record|put|write|document|log|note|track|describe|store|place|make)\b[^§]* (?:to|in|"
+        r"into|under) §\d+,? (?:and )?(?:not|never|instead of|rather than) (?:in |to |into "
+        r")?(?P<bad>§\d+)(?P<tail>\b.*)$",
         text,
     )
     if match:
@@ -100,18 +116,9 @@ def _forbid_phrase(clause: Clause, phrase: str, previous: Clause | None) -> list
     colon = re.match(r"^(?P<verb>[a-z]+)(?:, [^:§]*)?: (?P<what>§\d.*)$", phrase)
     if colon:
         phrase = f"{colon['verb']} {colon['what']}" + (f" {phrase[: phrase.index(':')].partition(',')[2]}")
-    for gate in (
-        " without first ",
-        " without having ",
-        " without running ",
-        " before running ",
-        " until ",
-        " if ",
-        " when ",
-    ):
-        if gate in f" {phrase} " and not re.search(tails.ASKED, phrase.partition(gate.strip())[2]):
-            if gate.strip().startswith(("without", "before", "until")):
-                return None  # something is required first: `gates` reads it
+    owed = re.search(r" (?:without (?:first|having|running)|before running|until) (?P<rest>.*)$", phrase)
+    if owed and not re.search(tails.ASKED, owed["rest"]):
+        return None  # something is required first: `gates` reads it
     if re.fullmatch(r"(?:edit|modify|touch|change|update)(?: (?:by hand|manually|directly))*", phrase):
         phrase = f"edit it{phrase.partition(' ')[1]}{phrase.partition(' ')[2]}"
     tail = tails.cut(phrase)
@@ -138,7 +145,9 @@ def _forbid_phrase(clause: Clause, phrase: str, previous: Clause | None) -> list
 
 def _exempt(clause: Clause, doubt: str, tests: list[Predicate]) -> list[Predicate] | None:
     """Paths that an exception names, taken out of what is forbidden; None where it names none."""
-    if re.fullmatch(r"(?:to (?:add|create) )?(?:new|brand[- ]new) (?:ones?|files?|migrations?)|to add new.*", doubt):
+    if re.fullmatch(
+        r"(?:to (?:add|create) )?(?:new|brand[- ]new) (?:ones?|files?|migrations?)|to add new.*", doubt
+    ):
         fresh = [test.model_copy(update={"exists": True}) for test in tests if isinstance(test, Path)]
         return list(fresh) if len(fresh) == len(tests) else None
     doubt = re.sub(r"^(?:for|in|when (?:in|editing)|to|files in|if (?:it is )?(?:in)?)\s", "", doubt)
@@ -156,11 +165,17 @@ def _exempt(clause: Clause, doubt: str, tests: list[Predicate]) -> list[Predicat
     return changed if globs else None
 
 
-VERB = r"(?:run|use|edit|modify|change|touch|delete|remove|commit|push|force[- ]push|read|print|create|add|install|merge|rebase|amend|skip|bypass|deploy|publish|write|stage|expose|log|hardcode|open)"
+VERB = (
+    r"(?:run|use|edit|modify|change|touch|delete|remove|commit|push|force[- ]push|read|print|create|add|"
+    r"install|merge|rebase|amend|skip|bypass|deploy|publish|write|stage|expose|log|hardcode|open)"
+)
 
 
 # An exception that is left to the agent's own judgement: a question at every call would only be noise.
-JUDGED = re.compile(r"\b(?:necessary|needed|needs?|required|appropriate|possible|makes? sense|reasons?|good|important|better|useful|sure|truly|helps?|justified|warranted|obvious|critical)\b")
+JUDGED = re.compile(
+    r"\b(?:necessary|needed|needs?|required|appropriate|possible|makes? sense|reasons?|good|important|"
+    r"better|useful|sure|truly|helps?|justified|warranted|obvious|critical)\b"
+)
 
 
 def _one_by_one(clause: Clause, core: str, end: str, previous: Clause | None) -> list[Draft] | None:

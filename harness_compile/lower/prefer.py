@@ -16,23 +16,43 @@ from harness_compile.lower.programs.commands import MANAGES, REPLACES, RIVALS
 from harness_compile.rules import AllOf, Argument, Command, Not, Predicate, ToolCall
 
 WHO = r"(?:(?:you|we|agents?|claude)\s)?(?:must |should |always |please )*"
-OVER = r"(?:,? (?:and |but )?(?:not|never|instead of|rather than|over|in place of|as opposed to|and not)(?: (?:use|using|via|with))?| >|,? do not use|; never)"
+OVER = (
+    r"(?:,? (?:and |but )?(?:not|never|instead of|rather than|over|in place of|as opposed to|and not)(?: "
+    r"(?:use|using|via|with))?| >|,? do not use|; never)"
+)
 FORMS = (
-    re.compile(rf"^{WHO}(?:use|run|prefer|favou?r|using|install with|go with|choose|call)(?: using)? (?P<good>.+?){OVER} (?P<bad>.+)$"),
+    re.compile(
+        rf"^{WHO}(?:use|run|prefer|favou?r|using|install with|go with|choose|call)(?: using)? "
+        rf"(?P<good>.+?){OVER} (?P<bad>.+)$"),
     re.compile(rf"^{WHO}prefer (?:using )?(?P<good>.+?) to (?P<bad>.+)$"),
-    re.compile(r"^instead of (?:using |running )?(?P<bad>.+?),? (?:always )?(?:use|run|prefer) (?P<good>.+)$"),
+    re.compile(r"^instead of (?:using |running )?(?P<bad>.+?),? (?:always )?(?:use|run|prefer)"
+        r" (?P<good>.+)$"),
     re.compile(rf"^{WHO}replace (?P<bad>.+?) with (?P<good>.+)$"),
-    re.compile(r"^(?:do not|never|avoid) (?:use|using|run|running) (?P<bad>.+?)(?:,|;|:| —|\.)? (?:please )?(?:use|run|prefer) (?P<good>.+?)(?: instead)?$"),
-    re.compile(rf"^(?!(?:do|does|must|should|shall|can|may|never|is|are|will|if|when) )(?P<good>(?:the )?(?:§\d+|(?:(?!\b(?:does|do|did|is|are|was|must|should|can)\b)[a-z\d-]+ ?){{1,3}}?)){OVER} (?P<bad>.+)$"),
+    re.compile(
+        r"^(?:do not|never|avoid) (?:use|using|run|running) (?P<bad>.+?)(?:,|;|:| —|\.)? (?:please "
+        r")?(?:use|run|prefer) (?P<good>.+?)(?: instead)?$"),
+    re.compile(
+        rf"^(?!(?:do|does|must|should|shall|can|may|never|is|are|will|if|when) )(?P<good>(?:the )?(?:§\d+|"
+        rf"(?:(?!\b(?:does|do|did|is|are|was|must|should|can)\b)[a-z\d-]+ ?){{1,3}}?)){OVER} (?P<bad>.+)$"),
     re.compile(r"^(?P<bad>§\d+) → (?:use )?(?P<good>§\d+)$"),
 )  # fmt: skip
 MANAGER = (
-    re.compile(r"^(?:the |our |default |required |preferred )*package manager(?: is|:| →|,)? ?(?:always )?(?P<good>§\d+|[a-z]+)(?: [\d.x+]+)?\b(?P<rest>.*)$"),
-    re.compile(r"^(?P<good>§\d+|[a-z]+)(?: [\d.x+]+)? (?:is|as) (?:the |our |only |required |preferred )*package manager\b(?P<rest>.*)$"),
-    re.compile(r"^(?:this (?:project|repo(?:sitory)?|monorepo|codebase) |we |project |always |only |must |it )*(?:uses?|using|only)(?: only)? (?P<good>§\d+|[a-z]+)"
-               r"(?: [\d.x+]+)?(?: (?:exclusively|only|always|workspaces?))?(?: (?:as|for) (?:the |its |all |our |a )*(?:package manage\w+|dependency management|dependenc\w+|"
-               r"python (?:package|dependency|environment)\w* ?(?:management)?|package installs?|packages?|everything|all commands|package management and \w+))(?P<rest>.*)$"),
-    re.compile(r"^(?:this (?:project|repo(?:sitory)?|monorepo|codebase) |we )(?:uses?|is managed with) (?P<good>§\d+|[a-z]+)(?: (?:exclusively|only|workspaces?))?(?P<rest>)$"),
+    re.compile(
+        r"^(?:the |our |default |required |preferred )*package manager(?: is|:| →|,)? ?(?:always "
+        r")?(?P<good>§\d+|[a-z]+)(?: [\d.x+]+)?\b(?P<rest>.*)$"),
+    re.compile(
+        r"^(?P<good>§\d+|[a-z]+)(?: [\d.x+]+)? (?:is|as) (?:the |our |only |required |preferred )*package "
+        r"manager\b(?P<rest>.*)$"),
+    re.compile(
+        r"^(?:this (?:project|repo(?:sitory)?|monorepo|codebase) |we |project |always |only |must |it "
+        r")*(?:uses?|using|only)(?: only)? (?P<good>§\d+|[a-z]+)"
+               r"(?: [\d.x+]+)?(?: (?:exclusively|only|always|workspaces?))?(?: (?:as|for) (?:the |its "
+                   r"|all |our |a )*(?:package manage\w+|dependency management|dependenc\w+|"
+               r"python (?:package|dependency|environment)\w* ?(?:management)?|package installs?|"
+                   r"packages?|everything|all commands|package management and \w+))(?P<rest>.*)$"),
+    re.compile(
+        r"^(?:this (?:project|repo(?:sitory)?|monorepo|codebase) |we )(?:uses?|is managed with) "
+        r"(?P<good>§\d+|[a-z]+)(?: (?:exclusively|only|workspaces?))?(?P<rest>)$"),
     re.compile(r"^(?:always |must |only )+use (?P<good>§\d+|[a-z]+)(?P<rest>)$"),
     re.compile(r"^(?P<good>§\d+|[a-z]+) only(?P<rest>)$|^only (?P<good2>§\d+|[a-z]+)$"),
     re.compile(r"^toolchain is (?P<good>§\d+|[a-z]+)(?: [\d.x+]+)? \(package manager\b(?P<rest>.*)$"),
@@ -92,7 +112,10 @@ def _over(clause: Clause, good: str, bad: str) -> list[Draft] | None:
     instead = re.sub(r" (?:for|to|when|as|commands?)\b.*$", "", instead)
     for item in objects.items(
         re.sub(
-            r"^(?:calling|running|using|invoking) |\s(?:for|when|directly)(?:$| (?:python|node|js|javascript|dependenc\w+|packages?|scripts?)$)", "", tail.core
+            r"^(?:calling|running|using|invoking) |\s(?:for|when|directly)(?:$| (?:python|node|js|"
+            r"javascript|dependenc\w+|packages?|scripts?)$)",
+            "",
+            tail.core,
         )
     ):
         test = objects.command_item(clause, item)
@@ -155,7 +178,8 @@ def _without(test: Command, worse, better) -> Command | None:
 def _with_argument(clause: Clause) -> list[Draft] | None:
     """`Use the Grep tool with head_limit`: a tool of the agent's must be given an argument."""
     match = re.match(
-        r"^(?:always )?use (?:the )?§(\d+)(?: tool)? with (?:an? |the )?§(\d+)(?: (?:argument|parameter|set))?(?P<rest>.*)$",
+        r"^(?:always )?use (?:the )?§(\d+)(?: tool)? with (?:an? |the )?§(\d+)(?: (?:argument|"
+        r"parameter|set))?(?P<rest>.*)$",
         clause.text,
     )
     if not match:
@@ -171,7 +195,8 @@ def _with_argument(clause: Clause) -> list[Draft] | None:
 def _known_substitute(clause: Clause) -> list[Draft] | None:
     """`Use npm ci`, where there is no doubt what it replaces."""
     match = re.match(
-        rf"^(?:.*, )?{WHO}(?:use|install(?: \w+)*? with|run all (?:commands|python) (?:with|through|via)|run everything (?:with|through))"
+        rf"^(?:.*, )?{WHO}(?:use|install(?: \w+)*? with|run all (?:commands|python) (?:with|through|"
+            rf"via)|run everything (?:with|through))"
         r" §(\d+)(?P<rest>.*)$", clause.text)  # fmt: skip
     if not match or re.match(r"^(?:if|when|for|unless|only)\b", clause.text):
         return None

@@ -11,9 +11,11 @@ import re
 from dataclasses import dataclass
 
 ASKED = (
-    r"(?:ask|asks|asked|asking|request|requests|requested|requesting|told|telling|instruct\w*|approv\w*|permission|"
+    r"(?:ask|asks|asked|asking|request|requests|requested|requesting|told|telling|instruct\w*|"
+    r"approv\w*|permission|"
     r"confirm\w*|consent|authori[sz]\w*|discuss\w*|consult\w*|agree\w*|sign-?off|direct(?:ed|s)|go-ahead|"
-    r"check(?:ing)? (?:in )?(?:with|first)|clear(?:ing)? it|user (?:wants|says|tells)|human review|want(?:s)? (?:it|you))"
+    r"check(?:ing)? (?:in )?(?:with|first)|clear(?:ing)? it|user (?:wants|says|tells)|human review|"
+    r"want(?:s)? (?:it|you))"
 )
 ASK = re.compile(
     rf",?\s*(?:\(|— |-)?\s*\b(?:unless|without|until|except (?:when|if|with|by)|if not|other than when)\b"
@@ -27,15 +29,19 @@ DOUBT = re.compile(
     r",?\s*\(?\b(?:unless|except|other than|apart from|with the exception of|but only)\b\s*(?P<what>.+?)\)?$"
 )
 WHY = re.compile(
-    r"(?:\s*(?:,|—|\(|:)?\s*\b(?:because|since|as (?:it|they|this|that|the|these|we)|so that|so (?:it|they|we|the)|"
-    r"in order to|to (?:avoid|prevent|keep|ensure|save|not|stay|make sure|stop|maintain|preserve|protect|get)|"
-    r"otherwise|due to|given (?:that|the)|which|it is|it's|it will|it would|it can|this (?:is|will|can|would|could|may|"
+    r"(?:\s*(?:,|—|\(|:)?\s*\b(?:because|since|as (?:it|they|this|that|the|these|we)|so that|so (?:it|"
+    r"they|we|the)|"
+    r"in order to|to (?:avoid|prevent|keep|ensure|save|not|stay|make sure|stop|maintain|preserve|"
+    r"protect|get)|"
+    r"otherwise|due to|given (?:that|the)|which|it is|it's|it will|it would|it can|this (?:is|will|can|"
+    r"would|could|may|"
     r"breaks|causes|leads|ensures)|they (?:are|will|can)|or (?:it|the|ci|you|we) (?:will|won't|can|is|may)|"
     r"that is what|use it|see|as described|per)\b.*| — .*|\. .*|: (?!.*§).*)$"
 )
 PARENTHESIS = re.compile(r"\s*\([^()]*\)")
 EXAMPLES = re.compile(
-    r"\s*(?:,|\(|—|:)?\s*\b(?:e\.g\.|eg|i\.e\.|ie|such as|like|for example|for instance|including|especially|namely|"
+    r"\s*(?:,|\(|—|:)?\s*\b(?:e\.g\.|eg|i\.e\.|ie|such as|like|for example|for instance|including|"
+    r"especially|namely|"
     r"particularly)[,:]?\s(?P<list>[^()]*)\)?|\s*\((?P<list2>(?:the )?§\d+[^()]*)\)|:\s(?P<list3>§\d+.*)$"
 )
 HARMLESS = re.compile(
@@ -44,14 +50,20 @@ HARMLESS = re.compile(
     r"during (?:normal |regular |routine |local )?(?:development|feature work|work|sessions?|tasks?)|"
     r"(?:when|while) (?:working|developing|iterating|coding|making changes)[\w ]{0,30}|"
     r"(?:when|on|while|during) (?:committing|commits?|pushing|pushes)|"
-    r"to (?:read|view|edit|write|search|display|create|modify|find|print|list)(?: (?:files?|contents?|code|text|in|through|the|"
+    r"to (?:read|view|edit|write|search|display|create|modify|find|print|list)(?: (?:files?|contents?|"
+    r"code|text|in|through|the|"
     r"file contents|for))*|"
     r"from (?:the )?(?:command line|terminal|shell)|in (?:the )?(?:terminal|shell|commands?|your commands?)|"
-    r"to (?:run|do|perform|install|manage|add) (?:anything|dependencies|packages|things|commands?|scripts?|tests?)|"
-    r"for (?:dependency|package) management|for (?:anything|everything|installing|installs?|dependencies|packages|"
-    r"scripts?|package management|managing (?:dependencies|packages)|running (?:scripts|tests|commands|python))|"
-    r"as (?:the |a |your )?(?:package manager|runtime|first choice)|instead|either|in the background|on any branch|"
-    r"as part of (?:your|a|the) (?:change|work|task|pr|commit)s?|(?:here|anywhere|anymore|first|yet|automatically))$"
+    r"to (?:run|do|perform|install|manage|add) (?:anything|dependencies|packages|things|commands?|"
+    r"scripts?|tests?)|"
+    r"for (?:dependency|package) management|for (?:anything|everything|installing|installs?|"
+    r"dependencies|packages|"
+    r"scripts?|package management|managing (?:dependencies|packages)|running (?:scripts|tests|commands|"
+    r"python))|"
+    r"as (?:the |a |your )?(?:package manager|runtime|first choice)|instead|either|in the background|"
+    r"on any branch|"
+    r"as part of (?:your|a|the) (?:change|work|task|pr|commit)s?|(?:here|anywhere|anymore|first|yet|"
+    r"automatically))$"
 )
 
 

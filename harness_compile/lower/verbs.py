@@ -15,36 +15,48 @@ from harness_compile.lower.programs.commands import DEPTH, TOOLS
 from harness_compile.rules import Command, Content, Path, Predicate, SubAgent, ToolCall
 
 RUN = re.compile(
-    r"^(?:directly )?(?:run|use|execute|call|invoke|issue|do|type|perform|using|try|rely on|reach for|start)\s(?P<what>.+)$"
+    r"^(?:directly )?(?:run|use|execute|call|invoke|issue|do|type|perform|using|try|rely on|reach for|"
+    r"start)\s(?P<what>.+)$"
 )
 EDIT = re.compile(
-    r"^(?:ever |directly |manually |hand[- ])?(?:edit|modify|change|touch|alter|update|write(?: to| in| into)?|overwrite|"
-    r"hand-edit|mutate|patch|tamper with|mess with|make (?:any )?(?:changes|edits|modifications) (?:to|in|under)|"
-    r"reformat|rename|move|refactor|fix)(?:(?:,| or|/|, or| and) ?(?:edit|modify|change|touch|alter|update|delete|remove|"
+    r"^(?:ever |directly |manually |hand[- ])?(?:edit|modify|change|touch|alter|update|write(?: to| in|"
+    r" into)?|overwrite|"
+    r"hand-edit|mutate|patch|tamper with|mess with|make (?:any )?(?:changes|edits|modifications) (?:to|"
+    r"in|under)|"
+    r"reformat|rename|move|refactor|fix)(?:(?:,| or|/|, or| and) ?(?:edit|modify|change|touch|alter|"
+    r"update|delete|remove|"
     r"rename|move|overwrite|create|write(?: to)?|commit|add(?: to)?))*\s(?P<what>.+)$"
 )
 DELETE = re.compile(
-    r"^(?:delete|remove|drop|rm|erase)(?:(?:,| or|/|, or| and) ?(?P<more>edit|modify|change|move|rename|overwrite))*\s(?P<what>.+)$"
+    r"^(?:delete|remove|drop|rm|erase)(?:(?:,| or|/|, or| and) ?(?P<more>edit|modify|change|move|"
+    r"rename|overwrite))*\s(?P<what>.+)$"
 )
 CREATE = re.compile(r"^(?:create|add|write|generate|put|place|introduce)\s(?P<what>.+)$")
 READ = re.compile(
-    r"^(?:read|open|load|view|print|access|inspect|cat|display|look at|look in|look into|explore|search|scan|echo|expose)"
+    r"^(?:read|open|load|view|print|access|inspect|cat|display|look at|look in|look into|explore|"
+    r"search|scan|echo|expose)"
     r"(?:(?:,| or|/|, or| and) ?(?:read|open|print|access|log|echo|commit|view|edit|modify|write|display))*\s"
     r"(?:from |in |into |inside |through )?(?P<what>.+)$"
 )
 COMMIT_FILES = re.compile(
-    r"^(?!add (?:new |any )*(?:files?|code|content|tests?|anything)? ?(?:to|in|under|into|inside|at) |add new )(?:(?:git )?(?:commit|add|check in|stage|track)(?:(?:,| or|/|, or| and) ?(?:push|commit|add|stage))*)\s(?P<what>.+)$"
+    r"^(?!add (?:new |any )*(?:files?|code|content|tests?|anything)? ?(?:to|in|under|into|inside|at) |"
+    r"add new )(?:(?:git )?(?:commit|add|check in|stage|track)(?:(?:,| or|/|, or| and) ?(?:push|commit|"
+    r"add|stage))*)\s(?P<what>.+)$"
 )
 
 
 def it(clause: Clause, what: str, previous: Clause | None) -> str:
     """`it` and its like stand for what the clause before was about."""
-    match = re.match(r"^(?:it|them|this|these|those|that|this file|these files|that file|this command|either|those files|"
-                     r"this (?:folder|directory)|the file|the output|generated files?|generated code|the generated files?)\b(?P<rest>.*)$", what)  # fmt: skip
+    match = re.match(
+        r"^(?:it|them|this|these|those|that|this file|these files|that file|this command|either|those "
+        r"files|"
+                     r"this (?:folder|directory)|the file|the output|generated files?|generated code|"
+                         r"the generated files?)\b(?P<rest>.*)$", what)  # fmt: skip
     if not match or previous is None:
         return what
     found = re.match(
-        r"^(?:the |all |any |files in |everything in |anything (?:in|under) )*(§\d+(?:(?:,| and| or|, and) §\d+)*)",
+        r"^(?:the |all |any |files in |everything in |anything (?:in|under) )*(§\d+(?:(?:,| and| or|, "
+        r"and) §\d+)*)",
         previous.text,
     )
     return f"{found[1]}{match['rest']}" if found else what
@@ -100,7 +112,8 @@ def meaning(
 def _commands(clause: Clause, what: str, examples: str) -> tuple[str, list[Predicate], str] | None:
     tests: list[Predicate] = []
     owner = re.fullmatch(
-        r"(?P<list>.+?) (?:with|on|for|in|when using|when running) (?:the )?(?P<owner>§\d+|[a-z]+)(?: commands?| flag)?",
+        r"(?P<list>.+?) (?:with|on|for|in|when using|when running) (?:the )?(?P<owner>§\d+|[a-z]+)(?: "
+        r"commands?| flag)?",
         what,
     )
     if owner:
@@ -121,7 +134,11 @@ def _commands(clause: Clause, what: str, examples: str) -> tuple[str, list[Predi
             test = objects.commands(("git push --force",))
         if test is None:
             test = objects.action(clause, f"use {item}") or objects.action(clause, item)
-        if test is None and tests and re.match(r"(?:similar|etc|the like|equivalents?|others?|other \w+|interactive)\b[^§]*$", item):
+        if (
+            test is None
+            and tests
+            and re.match(r"(?:similar|etc|the like|equivalents?|others?|other \w+|interactive)\b[^§]*$", item)
+        ):
             continue  # a catch-all after what was named
         if test is None:
             return None
@@ -153,11 +170,17 @@ def places_of(
     return found or None
 
 
+KIND_OF_FILE = re.compile(
+    r"(?:any |the )*(?:auto-?)?(?:generated|vendored|third[- ]party|build|lock|config|sensitive|"
+    r"protected|compiled|these)?"
+    r"[- ]?(?:files?|code|artifacts?|outputs?|director(?:y|ies)|folders?)"
+)
+
+
 def _written(clause: Clause, what: str, examples: str) -> tuple[str, list[Predicate], str] | None:
-    places = places_of(clause, what, folder=True) or (
-        places_of(clause, examples) if examples and re.fullmatch(r"(?:any |the )*(?:auto-?)?(?:generated|vendored|third[- ]party|"
-                                                               r"build|lock|config|sensitive|protected|compiled|these)?[- ]?"
-                                                               r"(?:files?|code|artifacts?|outputs?|director(?:y|ies)|folders?)", what) else None)  # fmt: skip
+    places = places_of(clause, what, folder=True)
+    if places is None and examples and KIND_OF_FILE.fullmatch(what):
+        places = places_of(clause, examples)
     if places is None:
         return None
     return "deny_path_write", [objects.written(globs, exists) for globs, exists in places], "*"
@@ -165,7 +188,8 @@ def _written(clause: Clause, what: str, examples: str) -> tuple[str, list[Predic
 
 def _deleted(clause: Clause, what: str, examples: str) -> tuple[str, list[Predicate], str] | None:
     match = re.fullmatch(
-        r"(?:the )?§(\d+)(?: (?:setting|line|flag|option|entry|attribute|comment|directive|import))?(?: (?:from|in) (?:the )?(?P<place>§\d+))?",
+        r"(?:the )?§(\d+)(?: (?:setting|line|flag|option|entry|attribute|comment|directive|"
+        r"import))?(?: (?:from|in) (?:the )?(?P<place>§\d+))?",
         what,
     )
     code = clause.codes[int(match[1])] if match else ""
@@ -201,7 +225,8 @@ def _deleted(clause: Clause, what: str, examples: str) -> tuple[str, list[Predic
 def _created(clause: Clause, what: str, examples: str) -> tuple[str, list[Predicate], str] | None:
     what = re.sub(r"^(?:(?:any|new|additional|more|extra)\s)*", "", what)
     match = re.fullmatch(
-        r"(?:files?|code|anything|content|tests?|new files?|things|components?|modules?) (?:to|in|under|into|inside|within|at) (?P<place>.+)",
+        r"(?:files?|code|anything|content|tests?|new files?|things|components?|modules?) (?:to|in|"
+        r"under|into|inside|within|at) (?P<place>.+)",
         what,
     )
     places = places_of(clause, match["place"], folder=True) if match else None

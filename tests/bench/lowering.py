@@ -23,9 +23,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from scipy.stats import binomtest
 
 from distill.memory import read
-from scipy.stats import binomtest
 from harness_compile.lower import account_of
 from harness_compile.rules import Rule
 from harness_compile.runtime.guard import decide
@@ -204,7 +204,8 @@ def misses(rows: list[Row], console: Console) -> None:
         for rule, kind in zip(row.rules, row.kinds, strict=True):
             if not row.right(kind, strict=False):
                 console.print(
-                    f"WRONG {name}: {gold['quote']!r} became {kind} {rule.span.line} {rule.message[:80]} {rule.when.model_dump_json(exclude_defaults=True)[:200]}",
+                    f"WRONG {name}: {gold['quote']!r} became {kind} {rule.span.line} "
+                    f"{rule.message[:80]} {rule.when.model_dump_json(exclude_defaults=True)[:200]}",
                     markup=False,
                 )
         for what in ("must_block", "must_allow") if row.rules else ():
@@ -245,7 +246,8 @@ def main(
             [one for name in files for one in totals[name][1]],
         )
         console.print(
-            f"{part}: {emitted} rules from {len(files)} whole files, {len(stray)} of them on lines without a label\n"
+            f"{part}: {emitted} rules from {len(files)} whole files, {len(stray)} of them on lines "
+            f"without a label\n"
         )
         for one in stray if show else ():
             console.print(f"STRAY {one}", markup=False)

@@ -11,45 +11,68 @@ DEPTH: dict[str, int | dict[str, int]] = {
     "git": {"": 1, "stash": 2, "worktree": 2, "remote": 2, "submodule": 2, "lfs": 2, "flow": 2, "bisect": 2},
     "gh": 2, "glab": 2, "npm": {"": 1, "run": 2, "run-script": 2, "config": 2},
     "pnpm": {"": 1, "run": 2, "config": 2}, "yarn": {"": 1, "run": 2, "workspace": 3, "config": 2},
-    "bun": {"": 1, "run": 2, "pm": 2}, "deno": {"": 1, "task": 2}, "npx": 0, "bunx": 0, "nx": 1, "turbo": {"": 1, "run": 2},
+    "bun": {"": 1, "run": 2, "pm": 2}, "deno": {"": 1, "task": 2}, "npx": 0, "bunx": 0, "nx": 1,
+    "turbo": {"": 1, "run": 2},
     "lerna": {"": 1, "run": 2}, "pip": 1, "pip3": 1, "uv": {"": 1, "pip": 2, "tool": 2, "python": 2},
-    "poetry": {"": 1, "run": 2, "cache": 2}, "pipenv": 1, "pdm": 1, "hatch": 1, "rye": 1, "conda": {"": 1, "env": 2},
-    "mamba": 1, "pixi": {"": 1, "run": 2}, "twine": 1, "ruff": 1, "black": 0, "isort": 0, "mypy": 0, "pyright": 0,
+    "poetry": {"": 1, "run": 2, "cache": 2}, "pipenv": 1, "pdm": 1, "hatch": 1, "rye": 1, "conda": {"": 1,
+    "env": 2},
+    "mamba": 1, "pixi": {"": 1, "run": 2}, "twine": 1, "ruff": 1, "black": 0, "isort": 0, "mypy": 0,
+    "pyright": 0,
     "basedpyright": 0, "pytest": 0, "tox": 0, "nox": 0, "pre-commit": 1, "flake8": 0, "pylint": 0, "ty": 1,
     "alembic": 1, "cargo": {"": 1, "xwin": 2, "nextest": 2, "make": 2, "xtask": 2, "hack": 2, "sqlx": 2},
     "rustc": 0, "rustfmt": 0, "rustup": 1, "go": {"": 1, "mod": 2, "work": 2, "tool": 2}, "gofmt": 0,
     "goimports": 0, "gofumpt": 0, "golangci-lint": 1, "buf": 1, "docker": {
         "": 1, "compose": 2, "image": 2, "system": 2, "volume": 2, "container": 2, "network": 2, "buildx": 2,
         "builder": 2},
-    "docker-compose": 1, "podman": 1, "kubectl": {"": 1, "rollout": 2, "config": 2}, "helm": 1, "kustomize": 1,
+    "docker-compose": 1, "podman": 1, "kubectl": {"": 1, "rollout": 2, "config": 2}, "helm": 1,
+    "kustomize": 1,
     "minikube": 1, "kind": 2, "tilt": 1, "skaffold": 1, "terraform": {"": 1, "state": 2, "workspace": 2},
-    "tofu": {"": 1, "state": 2, "workspace": 2}, "terragrunt": 1, "pulumi": 1, "ansible-playbook": 0, "vagrant": 1,
-    "aws": 2, "gcloud": 2, "az": 2, "fly": 1, "flyctl": 1, "vercel": 1, "netlify": 1, "firebase": 1, "wrangler": 1,
-    "serverless": 1, "sls": 1, "cdk": 1, "sam": 1, "railway": 1, "heroku": 1, "supabase": 2, "make": 1, "gmake": 1,
-    "just": 1, "task": 1, "mise": {"": 1, "run": 2}, "cmake": 0, "ninja": 1, "meson": 1, "bazel": 1, "bazelisk": 1,
-    "buck2": 1, "mvn": 1, "mvnw": 1, "gradle": 1, "gradlew": 1, "./gradlew": 1, "./mvnw": 1, "sbt": 1, "ant": 1,
+    "tofu": {"": 1, "state": 2, "workspace": 2}, "terragrunt": 1, "pulumi": 1, "ansible-playbook": 0,
+    "vagrant": 1,
+    "aws": 2, "gcloud": 2, "az": 2, "fly": 1, "flyctl": 1, "vercel": 1, "netlify": 1, "firebase": 1,
+    "wrangler": 1,
+    "serverless": 1, "sls": 1, "cdk": 1, "sam": 1, "railway": 1, "heroku": 1, "supabase": 2, "make": 1,
+    "gmake": 1,
+    "just": 1, "task": 1, "mise": {"": 1, "run": 2}, "cmake": 0, "ninja": 1, "meson": 1, "bazel": 1,
+    "bazelisk": 1,
+    "buck2": 1, "mvn": 1, "mvnw": 1, "gradle": 1, "gradlew": 1, "./gradlew": 1, "./mvnw": 1, "sbt": 1,
+    "ant": 1,
     "dotnet": 1, "nuget": 1, "composer": 1, "php": 0, "artisan": 1, "phpunit": 0, "phpstan": 1, "rake": 1,
-    "bundle": 1, "gem": 1, "rails": 1, "rubocop": 0, "rspec": 0, "mix": 1, "rebar3": 1, "stack": 1, "cabal": 1,
-    "swift": 1, "swiftlint": 1, "swiftformat": 0, "xcodebuild": 0, "pod": 1, "flutter": {"": 1, "pub": 2}, "dart": 1,
-    "zig": {"": 1, "build": 2}, "nix": {"": 1, "flake": 2}, "nixos-rebuild": 1, "brew": 1, "apt": 1, "apt-get": 1,
-    "dnf": 1, "yum": 1, "pacman": 0, "snap": 1, "choco": 1, "winget": 1, "eslint": 0, "prettier": 0, "biome": 1,
+    "bundle": 1, "gem": 1, "rails": 1, "rubocop": 0, "rspec": 0, "mix": 1, "rebar3": 1, "stack": 1,
+    "cabal": 1,
+    "swift": 1, "swiftlint": 1, "swiftformat": 0, "xcodebuild": 0, "pod": 1, "flutter": {"": 1, "pub": 2},
+    "dart": 1,
+    "zig": {"": 1, "build": 2}, "nix": {"": 1, "flake": 2}, "nixos-rebuild": 1, "brew": 1, "apt": 1,
+    "apt-get": 1,
+    "dnf": 1, "yum": 1, "pacman": 0, "snap": 1, "choco": 1, "winget": 1, "eslint": 0, "prettier": 0,
+    "biome": 1,
     "oxlint": 0, "stylelint": 0, "tsc": 0, "vue-tsc": 0, "jest": 0, "vitest": 1, "mocha": 0, "playwright": 1,
-    "cypress": 1, "vite": 1, "next": 1, "webpack": 0, "rollup": 0, "esbuild": 0, "tsx": 0, "ts-node": 0, "node": 0,
+    "cypress": 1, "vite": 1, "next": 1, "webpack": 0, "rollup": 0, "esbuild": 0, "tsx": 0, "ts-node": 0,
+    "node": 0,
     "python": 0, "python3": 0, "ruby": 0, "perl": 0, "java": 0, "prisma": 2, "drizzle-kit": 1, "knex": 1,
-    "flyway": 1, "sqlx": 2, "diesel": 2, "changeset": 1, "husky": 1, "rm": 0, "mv": 0, "cp": 0, "cat": 0, "ls": 0,
-    "sed": 0, "awk": 0, "grep": 0, "rg": 0, "find": 0, "fd": 0, "head": 0, "tail": 0, "less": 0, "more": 0, "curl": 0,
-    "wget": 0, "scp": 0, "rsync": 0, "ssh": 0, "sftp": 0, "nc": 0, "trash": 0, "trash-put": 0, "rmdir": 0, "dd": 0,
-    "truncate": 0, "mkfs": 0, "shred": 0, "chmod": 0, "chown": 0, "kill": 0, "pkill": 0, "killall": 0, "sudo": 0,
+    "flyway": 1, "sqlx": 2, "diesel": 2, "changeset": 1, "husky": 1, "rm": 0, "mv": 0, "cp": 0, "cat": 0,
+    "ls": 0,
+    "sed": 0, "awk": 0, "grep": 0, "rg": 0, "find": 0, "fd": 0, "head": 0, "tail": 0, "less": 0, "more": 0,
+    "curl": 0,
+    "wget": 0, "scp": 0, "rsync": 0, "ssh": 0, "sftp": 0, "nc": 0, "trash": 0, "trash-put": 0, "rmdir": 0,
+    "dd": 0,
+    "truncate": 0, "mkfs": 0, "shred": 0, "chmod": 0, "chown": 0, "kill": 0, "pkill": 0, "killall": 0,
+    "sudo": 0,
     "su": 0, "systemctl": 1, "launchctl": 1, "crontab": 0, "psql": 0, "mysql": 0, "sqlite3": 0, "mongosh": 0,
     "redis-cli": 1, "dropdb": 0, "createdb": 0, "pg_restore": 0, "tmux": 1, "screen": 0, "watch": 0, "vim": 0,
-    "vi": 0, "nano": 0, "emacs": 0, "touch": 0, "tee": 0, "jq": 0, "tree": 0, "echo": 0, "bash": 0, "sh": 0, "zsh": 0,
-    "clang-format": 0, "clang-tidy": 0, "ctest": 0, "shellcheck": 0, "shfmt": 0, "actionlint": 0, "hadolint": 0,
+    "vi": 0, "nano": 0, "emacs": 0, "touch": 0, "tee": 0, "jq": 0, "tree": 0, "echo": 0, "bash": 0, "sh": 0,
+    "zsh": 0,
+    "clang-format": 0, "clang-tidy": 0, "ctest": 0, "shellcheck": 0, "shfmt": 0, "actionlint": 0,
+    "hadolint": 0,
     "markdownlint": 0, "typos": 0, "codespell": 0, "lefthook": 1, "commitlint": 0, "semgrep": 1, "trivy": 1,
     "gitleaks": 1, "himalaya": 2, "mail": 0, "mutt": 0, "sendmail": 0, "msmtp": 0, "taplo": 1, "dprint": 1,
     "ktlint": 0, "detekt": 0, "spotless": 0, "scalafmt": 0, "ocamlformat": 0, "dune": 1, "opam": 1, "ghc": 0,
-    "hlint": 0, "fourmolu": 0, "elm": 1, "lein": 1, "clj": 0, "julia": 0, "Rscript": 0, "sqlfluff": 1, "dbt": 1,
-    "mkdocs": 1, "sphinx-build": 0, "hugo": 0, "jekyll": 1, "ng": 1, "expo": 1, "eas": 1, "electron-builder": 0,
-    "act": 0, "doppler": 1, "op": 1, "vault": 1, "sops": 0, "ctags": 0, "gcc": 0, "clang": 0, "pip-compile": 0,
+    "hlint": 0, "fourmolu": 0, "elm": 1, "lein": 1, "clj": 0, "julia": 0, "Rscript": 0, "sqlfluff": 1,
+    "dbt": 1,
+    "mkdocs": 1, "sphinx-build": 0, "hugo": 0, "jekyll": 1, "ng": 1, "expo": 1, "eas": 1,
+    "electron-builder": 0,
+    "act": 0, "doppler": 1, "op": 1, "vault": 1, "sops": 0, "ctags": 0, "gcc": 0, "clang": 0,
+    "pip-compile": 0,
     "svn": 1, "hg": 1, "jj": {"": 1, "git": 2},
 }  # fmt: skip
 
@@ -57,7 +80,8 @@ DEPTH: dict[str, int | dict[str, int]] = {
 WORDS = frozenset(
     "make just task cat find head tail less more watch screen tree touch kill mail act op stack bundle next "
     "node go go black ant gem act pod rake mix elm kind vault hugo dart swift fly nox rails dune python ruby "
-    "perl java php sh julia changeset typos expo sam tilt flutter ng clang gcc mocha jest vite webpack rollup "
+    "perl java php sh julia changeset typos expo sam tilt flutter ng clang gcc mocha jest vite webpack "
+    "rollup "
     "cypress playwright prisma spotless mutt brew snap choco truncate shred tee echo su vi vim nano emacs ls "
     "mv cp node deno bazel gradle docker-compose".split()
 )
@@ -67,7 +91,8 @@ INTERPRETERS = frozenset("bash sh zsh python python3 node ruby perl php tsx ts-n
 
 # Programs that run another one; longest first.
 RUNNERS = (
-    "poetry run", "pipenv run", "hatch run", "pdm run", "rye run", "uv run", "pnpm exec", "pnpm dlx", "npm exec",
+    "poetry run", "pipenv run", "hatch run", "pdm run", "rye run", "uv run", "pnpm exec", "pnpm dlx",
+    "npm exec",
     "yarn exec", "yarn dlx", "bundle exec", "python -m", "python3 -m", "npx", "bunx", "uvx",
 )  # fmt: skip
 
@@ -78,15 +103,22 @@ RUNNER_VALUES = frozenset(
 
 SCRIPTED = frozenset(("npm", "pnpm", "yarn", "bun"))  # managers whose `run` may be left out, or not
 BUILT_IN = {  # sub-commands that are no scripts of package.json
-    "npm": "access add audit bugs cache ci config dedupe deprecate diff dist-tag docs doctor exec explain fund help "
-    "i init install link list login logout ls outdated owner pack ping pkg prefix profile prune publish rebuild "
-    "remove repo root run run-script search set shrinkwrap star team token un uninstall unpublish update up upgrade "
+    "npm": "access add audit bugs cache ci config dedupe deprecate diff dist-tag docs doctor exec explain "
+    "fund help "
+    "i init install link list login logout ls outdated owner pack ping pkg prefix profile prune "
+    "publish rebuild "
+    "remove repo root run run-script search set shrinkwrap star team token un uninstall unpublish "
+    "update up upgrade "
     "version view whoami".split(),
-    "pnpm": "add audit config create deploy dlx env exec fetch i import init install link list ls outdated pack patch "
-    "prune publish rebuild remove rm root run server setup store unlink update up upgrade why changeset".split(),
-    "yarn": "add audit cache config create dedupe dlx exec global init install link node pack plugin publish rebuild "
+    "pnpm": "add audit config create deploy dlx env exec fetch i import init install link list ls outdated "
+    "pack patch "
+    "prune publish rebuild remove rm root run server setup store unlink update up upgrade why "
+    "changeset".split(),
+    "yarn": "add audit cache config create dedupe dlx exec global init install link node pack plugin publish "
+    "rebuild "
     "remove run set unlink up upgrade version why workspace workspaces".split(),
-    "bun": "add build create exec i init install link outdated patch pm publish remove rm run test unlink update "
+    "bun": "add build create exec i init install link outdated patch pm publish remove rm run test unlink "
+    "update "
     "upgrade x".split(),
 }
 
@@ -124,12 +156,15 @@ SYNONYMS: dict[str, dict[str, tuple[str, ...]]] = {
 # Spellings of one flag, by program or by `program sub`; the first hit wins.
 FLAGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "git push": (
-        ("--force", "-f"), ("--delete", "-d"), ("--dry-run", "-n"), ("--set-upstream", "-u"), ("--no-verify",),
+        ("--force", "-f"), ("--delete", "-d"), ("--dry-run", "-n"), ("--set-upstream", "-u"), ("--no-verify",
+         ),
     ),
     "git commit": (
-        ("--no-verify", "-n"), ("--all", "-a"), ("--message", "-m"), ("--signoff", "-s"), ("--gpg-sign", "-S"),
+        ("--no-verify", "-n"), ("--all", "-a"), ("--message", "-m"), ("--signoff", "-s"), ("--gpg-sign",
+         "-S"),
     ),
-    "git add": (("--all", "-A"), ("--force", "-f"), ("--patch", "-p"), ("--update", "-u"), ("--interactive", "-i")),
+    "git add": (("--all", "-A"), ("--force", "-f"), ("--patch", "-p"), ("--update", "-u"), ("--interactive",
+    "-i")),
     "git clean": (("--force", "-f"), ("-d",), ("-x",)),
     "git checkout": (("--force", "-f"),),
     "git branch": (("--delete", "-d"), ("-D",), ("--force", "-f")),
@@ -137,7 +172,8 @@ FLAGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "git merge": (("--no-ff",), ("--no-verify",)),
     "git tag": (("--annotate", "-a"), ("--delete", "-d"), ("--sign", "-s")),
     "cargo": (("--release", "-r"), ("--package", "-p"), ("--workspace", "--all")),
-    "npm": (("--global", "-g", "--location=global"), ("--save-dev", "-D"), ("--silent", "-s"), ("--force", "-f")),
+    "npm": (("--global", "-g", "--location=global"), ("--save-dev", "-D"), ("--silent", "-s"), ("--force",
+    "-f")),
     "pnpm": (("--global", "-g"), ("--save-dev", "-D"), ("--recursive", "-r"), ("--workspace-root", "-w")),
     "pip": (("--upgrade", "-U"), ("--requirement", "-r"), ("--editable", "-e")),
     "rm": (("-r", "-R", "--recursive"), ("-f", "--force"), ("-i",)),
@@ -150,7 +186,8 @@ FLAGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "docker-compose": (("--volumes", "-v"), ("--detach", "-d")),
     "kubectl": (("--filename", "-f"), ("--namespace", "-n"), ("--all-namespaces", "-A")),
     "terraform": (("-auto-approve", "--auto-approve"), ("-destroy", "--destroy")),
-    "gh pr create": (("--base", "-B"), ("--draft", "-d"), ("--fill", "-f"), ("--title", "-t"), ("--body", "-b")),
+    "gh pr create": (("--base", "-B"), ("--draft", "-d"), ("--fill", "-f"), ("--title", "-t"), ("--body",
+    "-b")),
     "gh pr merge": (("--admin",), ("--auto",), ("--squash", "-s"), ("--rebase", "-r"), ("--merge", "-m")),
     "curl": (("--insecure", "-k"), ("--data", "-d"), ("--request", "-X"), ("--upload-file", "-T")),
     "jest": (("--updateSnapshot", "-u"),),
@@ -182,7 +219,7 @@ TAKES_VALUE: dict[str, frozenset[str]] = {
     "kubectl": frozenset(("-n", "--namespace", "-f", "--filename")),
 }
 
-# Programs that do the same job: saying "use one" with the job's name, or "not the other", leaves the rest out.
+# Programs that do the same job: to use one of them as such is not to use the others.
 NODE = ("npm", "yarn", "pnpm", "bun")
 PYTHON = ("pip", "pip3", "poetry", "pipenv", "conda", "uv", "pdm")
 RIVALS: dict[str, tuple[str, ...]] = {
@@ -195,7 +232,8 @@ RIVALS: dict[str, tuple[str, ...]] = {
 
 # What a package manager does when it is used as one.
 MANAGES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "npm": (("install",), ("i",), ("add",), ("ci",), ("run",), ("test",), ("t",), ("start",), ("update",), ("remove",),
+    "npm": (("install",), ("i",), ("add",), ("ci",), ("run",), ("test",), ("t",), ("start",), ("update",),
+    ("remove",),
             ("uninstall",), ("exec",)),
     "yarn": (),
     "pnpm": (),
@@ -209,7 +247,7 @@ MANAGES: dict[str, tuple[tuple[str, ...], ...]] = {
     "pdm": (("add",), ("install",), ("run",), ("remove",), ("update",)),
 }  # fmt: skip
 
-# `use X`, with nothing said of what it replaces, leaves no doubt for these: program and words of X, then what not.
+# `use X`, with nothing said of what it replaces, leaves no doubt for these: X, then what not.
 REPLACES: dict[str, tuple[str, ...]] = {
     "npm ci": ("npm install",),
     "trash": ("rm",),
@@ -223,7 +261,9 @@ REPLACES: dict[str, tuple[str, ...]] = {
 }
 
 TOOLS: dict[str, str] = {  # names that people give to an agent's tools
-    "read": "Read", "write": "Write", "edit": "Edit", "multiedit": "MultiEdit", "bash": "Bash", "grep": "Grep",
-    "glob": "Glob", "webfetch": "WebFetch", "websearch": "WebSearch", "task": "Task", "notebookedit": "NotebookEdit",
+    "read": "Read", "write": "Write", "edit": "Edit", "multiedit": "MultiEdit", "bash": "Bash",
+    "grep": "Grep",
+    "glob": "Glob", "webfetch": "WebFetch", "websearch": "WebSearch", "task": "Task",
+    "notebookedit": "NotebookEdit",
     "todowrite": "TodoWrite", "ls": "LS", "web search": "WebSearch", "web fetch": "WebFetch",
 }  # fmt: skip

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 WEB = (
-    "*.ts", "*.tsx", "*.js", "*.jsx", "*.mjs", "*.cjs", "*.mts", "*.cts", "*.vue", "*.svelte", "*.astro", "*.css",
+    "*.ts", "*.tsx", "*.js", "*.jsx", "*.mjs", "*.cjs", "*.mts", "*.cts", "*.vue", "*.svelte", "*.astro",
+    "*.css",
     "*.scss", "*.less",
 )  # fmt: skip
 LANGUAGES: dict[str, tuple[str, ...]] = {
@@ -54,14 +55,17 @@ CODE = ("**", "!*.md", "!*.mdx", "!*.rst", "!*.txt", "!*.adoc", "!LICENSE*", "!d
 
 # The language that a command is about.
 SPEAKS: dict[str, str] = {
-    "pytest": "python", "ruff": "python", "black": "python", "isort": "python", "mypy": "python", "pyright": "python",
+    "pytest": "python", "ruff": "python", "black": "python", "isort": "python", "mypy": "python",
+    "pyright": "python",
     "basedpyright": "python", "flake8": "python", "pylint": "python", "ty": "python", "tox": "python",
     "nox": "python", "go": "go", "gofmt": "go", "goimports": "go", "gofumpt": "go", "golangci-lint": "go",
     "cargo": "rust", "rustfmt": "rust", "rustc": "rust", "npm": "javascript", "pnpm": "javascript",
-    "yarn": "javascript", "bun": "javascript", "eslint": "javascript", "prettier": "javascript", "tsc": "typescript",
+    "yarn": "javascript", "bun": "javascript", "eslint": "javascript", "prettier": "javascript",
+    "tsc": "typescript",
     "vue-tsc": "javascript", "jest": "javascript", "vitest": "javascript", "mocha": "javascript",
     "biome": "javascript", "oxlint": "javascript", "mvn": "jvm", "./mvnw": "jvm", "gradle": "jvm",
-    "./gradlew": "jvm", "ktlint": "kotlin", "detekt": "kotlin", "dotnet": "c#", "rubocop": "ruby", "rspec": "ruby",
+    "./gradlew": "jvm", "ktlint": "kotlin", "detekt": "kotlin", "dotnet": "c#", "rubocop": "ruby",
+    "rspec": "ruby",
     "phpunit": "php", "phpstan": "php", "mix": "elixir", "swiftlint": "swift", "clang-format": "c++",
     "clang-tidy": "c++", "ctest": "c++", "shellcheck": "shell", "shfmt": "shell", "terraform": "terraform",
     "dart": "dart", "flutter": "dart", "zig": "zig", "buf": "protobuf", "stylelint": "css", "sqlfluff": "sql",
@@ -69,15 +73,18 @@ SPEAKS: dict[str, str] = {
 
 LOCKFILES = (
     "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb", "Cargo.lock", "poetry.lock",
-    "uv.lock", "Pipfile.lock", "pdm.lock", "Gemfile.lock", "composer.lock", "go.sum", "flake.lock", "mix.lock",
+    "uv.lock", "Pipfile.lock", "pdm.lock", "Gemfile.lock", "composer.lock", "go.sum", "flake.lock",
+    "mix.lock",
 )  # fmt: skip
 SECRETS = (
-    ".env", ".env.*", "!.env.example", "!.env.sample", "!.env.template", "*.pem", "*.key", "id_rsa", "id_ed25519",
+    ".env", ".env.*", "!.env.example", "!.env.sample", "!.env.template", "*.pem", "*.key", "id_rsa",
+    "id_ed25519",
     ".netrc", "credentials.json", "secrets.*", "~/.ssh/**", "~/.aws/credentials",
 )  # fmt: skip
 ENV = (".env", ".env.*", "!.env.example", "!.env.sample", "!.env.template")
 TESTS = (
-    "tests/**", "test/**", "__tests__/**", "spec/**", "**/tests/**", "**/test/**", "**/__tests__/**", "test_*.py",
+    "tests/**", "test/**", "__tests__/**", "spec/**", "**/tests/**", "**/test/**", "**/__tests__/**",
+    "test_*.py",
     "*_test.py", "*_test.go", "*.test.*", "*.spec.*", "*Test.java", "*Tests.cs", "*_spec.rb",
 )  # fmt: skip
 WORKFLOWS = (".github/workflows/**", ".gitlab-ci.yml", ".circleci/**", "azure-pipelines.yml", "Jenkinsfile")
@@ -89,13 +96,16 @@ NOUNS: tuple[tuple[str, tuple[str, ...], bool | None], ...] = (
     (r"(?:any |the |committed |merged )*(?:existing|old|past|previous|applied|committed|merged|historical) "
      r"(?:database |db |sql )?migrations?(?: files?)?", ("**/migrations/**", "migrations/**"), True),
     (r"(?:any |the )*node_modules(?: folder| directory)?", ("node_modules/**", "**/node_modules/**"), None),
-    (r"(?:any |the )*(?:ci|ci/cd|github actions?|workflow)(?: configs?| configurations?| workflows?| files?| settings?"
+    (
+        r"(?:any |the )*(?:ci|ci/cd|github actions?|workflow)(?: configs?| configurations?| workflows?| "
+        r"files?| settings?"
      r"| pipelines?| definitions?)+|(?:the )?ci|github workflows?", WORKFLOWS, None),
     (r"(?:any |the |new )*(?:documentation|markdown|docs|\*\.md|\.md|readme)(?: or readme)? files?"
      r"(?: \(\*?\.md\))?", ("*.md", "*.mdx"), None),
     (r"(?:any |the |existing )*tests?(?: files?| cases?| suite)?", TESTS, None),
     (r"(?:any |the |new )*changesets?(?: files?)?", ("/.changeset/*.md",), None),
-    (r"(?:the )?docs?(?: site| folder| directory)|(?:the )?documentation (?:site|folder|directory)", ("docs/**", "doc/**"), None),
+    (r"(?:the )?docs?(?: site| folder| directory)|(?:the )?documentation (?:site|folder|directory)",
+     ("docs/**", "doc/**"), None),
     (r"(?:any |the )*protobuf files?|(?:any |the )*\.proto files?", ("*.proto",), None),
     (r"(?:any |the )*(?:license|licence)(?: file)?", ("/LICENSE*", "/LICENCE*"), None),
 )  # fmt: skip

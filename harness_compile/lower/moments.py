@@ -1,0 +1,83 @@
+"""Moments at which something is owed: before a commit, push, pull request, merge or the end, after an edit.
+
+`find_gates` finds those that a text names and takes them out of it. Not covered: what is owed (`gates`).
+"""
+
+from __future__ import annotations
+
+import re
+
+ANY = (
+    r"(?:(?:the|a|an|any|every|each|your|all|new|making|creating|you|or|and|of|git|final|code|further|"
+    r"again|the next)\s)*"
+)
+PR = r"(?:pull request|prs?|merge request|mr)s?"
+GATES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("edit", re.compile(
+        r"(?:after|when|whenever|if|once|upon|on|for)(?: you(?: have)?| making| made| make| every| "
+            r"each| any| all)*"
+        r" (?:(?:code |source )?(?:changes?|edits?|modifications?)(?: made)?(?: (?P<s1>(?:to|in|under|"
+            r"of|on)\s.+?))?"
+        r"|(?:changed|change|changing|modified|modify|modifying|edited|edit|editing|updated|update|"
+            r"updating|touched|touch|touching|added|add|adding|"
+        r"writing|written|write|altering|alter)(?: (?:or|and|/) ?\w+(?:ing|ed|s)?)?\s(?P<s2>.+?)|"
+            r"(?P<s3>(?<=for )(?:touched|changed|modified|affected) (?:areas|files|code|packages|modules|"
+            r"parts)|(?<=after )(?:§\d+|[a-z+#]+) (?:changes?|edits?)|(?<=for )(?!changes|edits)[a-z+#-]+ "
+            r"(?:changes|edits)))"
+        r"(?=,|:|$| (?:run|use|execute|always|you must|make sure|ensure|before|must|with|and (?:run|"
+            r"ensure))\b)")),
+    ("commit", re.compile(
+        rf"(?:before|prior to) (?:submi(?:t|tting|ssion)|sending|delivering)(?: {ANY}(?:[a-z]+ "
+        rf")?(?:changes?|code|work|patches))?(?! {ANY}{PR})(?=$|,|:| run )|(?:before|prior to|with|on|for|"
+        rf"at) {ANY}(?:commit(?:s|ting|ted)?)\b(?: {ANY}(?:code|changes|anything|work|your changes))?")),
+    ("push", re.compile(
+        rf"(?:before|prior to|on) {ANY}push(?:es|ing)?\b(?: {ANY}(?:code|changes|anything|to \w+|commits|"
+        rf"branch))?")),
+    ("pr", re.compile(
+        rf"(?:before|prior to|when) {ANY}(?:(?:open|submit|rais|creat|mak|propos|send|request|fil|"
+            rf"prepar|updat)(?:ing|e|t)?(?:ting)? (?:or \w+ (?:to )?)?{ANY}{PR}"
+        rf"|{PR}|(?:requesting |code )?review)\b")),
+    ("merge",
+     re.compile(
+         rf"(?:before|prior to) {ANY}merg(?:e|es|ing)\b(?: {ANY}(?:to \w+|into \w+|pr|pull request|"
+         rf"branch))?")),
+    ("stop", re.compile(
+        rf"(?:before|prior to) {ANY}(?:finish\w*|complet\w+|declar\w+|mark\w*|consider\w*|report\w*|"
+            rf"hand\w*|return\w*|end\w*|claim\w*|finaliz\w+|conclud\w+|"
+        rf"saying|stopping|calling|wrapping up|done|presenting|delivering)\b[^,:§]*?(?=$|,|:| run | "
+            rf"ensure | always )|(?:when|once|after|if|as soon as)"
+        rf" {ANY}(?:are |is |have )?(?:done|finish(?:ed|ing)?|complet(?:e|ed|ing))\b[^,:§]*?(?=$|,|:| "
+            rf"run | always )|at the end of {ANY}(?:task|session|work|change|turn)s?"
+        r"|after (?:completing|finishing|finalizing)[^,:§]*|(?:as|is) (?:the|a|your)? ?(?:final|last) "
+            r"step|to finish|after (?:each|every) task")),
+)  # fmt: skip
+GATE_COMMANDS: dict[str, tuple[str, ...]] = {
+    "commit": ("git commit",),
+    "push": ("git push",),
+    "pr": ("gh pr create", "glab mr create"),
+    "merge": ("gh pr merge", "git merge", "glab mr merge"),
+}
+WHO = r"(?:(?:you|we|agents?|claude|contributors?)\s)?"
+DO = (
+    rf"{WHO}(?:(?:must|should|always|need to|have to|make sure(?: to| that| you)?|be sure to|ensure(?: "
+    rf"that)?|first|also|then|and|remember to|"
+    r"verify(?: that| with)?|at (?:a )?minimum|required|locally|check that|confirm(?: that)?)[,:]?\s)*"
+)
+LATER = re.compile(
+    r"(?:\bif (?:necessary|needed|applicable|available|desired|relevant)\b|\boptional(?:ly)?\b|\bwhen "
+    r"(?:needed|relevant|appropriate)\b|"
+                   r"\bonly if\b|\bunless\b|\bwhile\b|\bconsider\b|\bmay\b|\bcan\b|\bdo not\b|"
+                       r"\bnever\b)")  # fmt: skip
+
+
+def find_gates(text: str) -> tuple[list[tuple[str, str]], str]:
+    """(gate, scope) of every moment that a text names, and the text without them."""
+    found: list[tuple[str, str]] = []
+    for name, pattern in GATES:
+        match = pattern.search(text)
+        if match:
+            groups = match.groupdict() if name == "edit" else {}
+            said = next((group for group in groups.values() if group), "")
+            found.append((name, said))
+            text = f"{text[: match.start()]} {text[match.end() :]}"
+    return found, re.sub(r"\s+", " ", text).strip(" ,:;.—")
