@@ -5,7 +5,7 @@ by the base model, asked for about a span that was chosen before; the model's ow
 part. Users may bring their own (`load_probes`). A memory that is only prose without names or numbers gets
 cloze probes alone.
 
-The split is by hash: a fifth is `dev`, for early stopping; the report reads `test` only. Whether a question
+The split is by hash: a sixth is `dev`, for early stopping; the report reads `test` only. Whether a question
 can be answered from the memory is not filtered here (that would choose probes by the ceiling's score): arm
 `tokens` shows it.
 """
@@ -38,10 +38,10 @@ Write = Callable[[list[str], int], list[str]]
 
 CLOZE_LEAD = CLOZE_PROBE.split("{")[0]
 HIDDEN, SHOWN, LEAST = 6, 12, 2  # words: most hidden, most shown, least shown
-DEV = 4  # one dev probe for so many test probes
+DEV = 5  # one dev probe for so many test probes
+SPARE = 1.4  # questions asked for each that is needed
 SHARED = 3  # times that a span may stand in the memory if every span of its unit stands there more than once
-ROUNDS = 4  # times that the model is asked about the same spans
-CALLS = ("procedure", "constraint")  # kinds of unit that a teacher with tools may answer with a call
+ROUNDS = 3  # times that the model is asked about the same spans
 
 
 class Probe(Record):
@@ -77,13 +77,13 @@ def cloze(unit: MemoryUnit, memory: str) -> list[tuple[str, str]]:
         for hidden in range(1, min(HIDDEN, len(parts) - LEAST) + 1):
             shown = " ".join(parts[max(0, len(parts) - hidden - SHOWN) : len(parts) - hidden])
             ending = " ".join(parts[-hidden:])
-            if re.search(r"\w", ending) and len(words(shown)) >= LEAST and _once(shown, all_text):
+            if re.search(r"\w", ending) and len(words(shown)) >= LEAST and _times(shown, all_text) == 1:
                 found.append((shown, ending))
     return found
 
 
-def _once(shown: str, memory: str) -> bool:
-    return len(re.findall(rf"(?<!\w){re.escape(shown)}(?!\w)", memory)) == 1
+def _times(words: str, memory: str) -> int:
+    return len(re.findall(rf"(?<!\w){re.escape(words)}(?!\w)", memory))
 
 
 def write_probes(
@@ -128,7 +128,8 @@ def write_probes(
 def _cloze_probes(unit: MemoryUnit, memory: str, seed: int) -> list[Probe]:
     """Clozes of a unit as probes, in an order chosen by the seed; its other cuts are left for training.
 
-    What is hidden begins with a span that only this unit has; where no cut does, half of all cuts are taken.
+    What is hidden begins with a span that only this unit has; where no cut does, a third of all cuts is
+    taken.
     """
     cuts = cloze(unit, memory)
     own = tuple(_own(spans(unit), " " + flat(memory)))
@@ -136,7 +137,7 @@ def _cloze_probes(unit: MemoryUnit, memory: str, seed: int) -> list[Probe]:
     random.Random(f"{seed} {unit.id}").shuffle(cuts)
     return [
         make(unit.id, CLOZE_PROBE.format(start=shown), ending, "exact", "cloze")
-        for shown, ending in telling or cuts[: len(cuts) - len(cuts) // 2]
+        for shown, ending in telling or cuts[: -(-len(cuts) // 3)]
     ]
 
 
@@ -158,7 +159,9 @@ def _written(
         asked = [
             (unit, span)
             for unit in units
-            for span in _turn(hidden[unit.id], round_, 2 * (need[unit.id] - len(found[unit.id])))
+            for span in _turn(
+                hidden[unit.id], round_, math.ceil(SPARE * (need[unit.id] - len(found[unit.id])))
+            )
         ]
         if not asked:
             break
@@ -172,8 +175,7 @@ def _written(
                 dropped[reason] += 1
                 continue
             questions.add(words(question))
-            scorer = "tool_call" if unit.kind in CALLS else "contains"
-            found[unit.id].append(make(unit.id, question, span, scorer, "written"))
+            found[unit.id].append(make(unit.id, question, span, "tool_call", "written"))
     return found
 
 
@@ -184,7 +186,7 @@ def _turn(values: list[str], by: int, count: int) -> list[str]:
 
 def _own(found: list[str], memory: str) -> list[str]:
     """The spans that only this unit has, or few: what everyone says tells nothing about it."""
-    often = {span: memory.count(span) for span in found}
+    often = {span: _times(span, memory) for span in found}
     least = min([*often.values(), SHARED])
     return [span for span in found if often[span] <= least]
 
@@ -215,7 +217,7 @@ def _fault(question: str, span: str, unit: MemoryUnit, memory: str, naming: set[
             return "shows words that the unit does not have"
         if not exact(span, " ".join(words_of(rest, len(span.split())))):
             return "hides other words than the reference"
-        return None if _once(shown, memory) else "shows words that stand twice in the memory"
+        return None if _times(shown, memory) == 1 else "shows words that stand twice in the memory"
     if any(not contains(name, unit.statement) for name in shapes(question)):
         return "names what the unit does not"
     if unit.kind == "fact" and not naming & set(words(question)):
@@ -263,7 +265,7 @@ def _tests(probes: dict[str, list[Probe]], share: int) -> int:
 
 
 def _split(probes: list[Probe]) -> list[Probe]:
-    """The unit's probes by id, the first fifth as dev: by hash, and in both splits where there are two
+    """The unit's probes by id, the first sixth as dev: by hash, and in both splits where there are two
     probes.
     """
     ordered = sorted(probes, key=lambda probe: probe.id)

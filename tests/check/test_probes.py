@@ -133,11 +133,11 @@ def test_a_cloze_probe_asks_for_what_only_its_unit_says() -> None:
     assert hidden["u0"] == {"4417 in every region."}
 
 
-def test_half_of_the_cuts_of_plain_prose_are_left_for_training() -> None:
+def test_two_thirds_of_the_cuts_of_plain_prose_are_left_for_training() -> None:
     line = "Letters are printed on grey paper and signed by two people of the desk."
     unit = MemoryUnit(id="u", text=line)
     probes, _ = write_probes([unit], line, write, per_unit=9, seed=0, cloze_share=1.0)
-    assert len(cloze(unit, line)) == 6 and len(probes) == 3
+    assert len(cloze(unit, line)) == 6 and len(probes) == 2
 
 
 @pytest.mark.parametrize(("times", "asked"), [(3, {"pnpm"}), (4, set())])
