@@ -267,7 +267,7 @@ def _command(name: str, recipe: Path, sets: list[str] | None) -> str:
 
 def _sources(said: Recipe) -> Memory:
     """Read the recipe's sources as they are now."""
-    return read([(source.format, source.path) for source in said.memory.sources])
+    return read([(source.format, source.path, source.fields) for source in said.memory.sources])
 
 
 def _read(said: Recipe) -> Memory:

@@ -1,5 +1,6 @@
 """harness-compile: an agent's stable constraints, compiled into hooks and permission rules of its harness.
 
-Nothing is here yet: no command is installed and nothing can be compiled. A constraint stays in the memory in
-context. This package will import the floor of `distill` (records, errors, memory) and no torch.
+A memory is read by the floor of `distill`, lowered to rules, and written as one bundle per harness: native
+settings and the guard that they ask. Imports the floor alone and no torch. Not covered: proof in the running
+harness.
 """
