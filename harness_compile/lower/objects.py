@@ -300,7 +300,7 @@ EVERYTHING = re.compile(
 
 
 def scope(clause: Clause, text: str) -> tuple[str, ...] | None:
-    """What files a phrase like "changes to `src/` or Go files" is about; CODE for "code", None if unreadable."""
+    """What files a phrase like "changes to `src/` or Go files" is about; CODE for "code"; or None."""
     text = text.strip(" .,:")
     text = re.sub(
         r"^(?:(?:to|in|of|on|under|within|for|the|any|a|an|all|some|your|significant|making|make|"

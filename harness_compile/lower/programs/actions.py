@@ -101,7 +101,8 @@ MERGE_PR = ("gh pr merge", "glab mr merge")
 FORCE = ("git push --force", "git push --force-with-lease", "git push +*")
 NO_VERIFY = ("git commit --no-verify", "git push --no-verify", "git merge --no-verify")
 TRAIL = (
-    r"(?: (?:changes?|code|anything|work|your work|your changes|my changes|files?|to git|to repo|to repository|"
+    r"(?: (?:changes?|code|anything|work|your work|your changes|my changes|files?|to git|to repo|"
+    r"to repository|"
     r"automatically|yourself|on your own|directly|commits?))*"
 )
 
