@@ -33,7 +33,7 @@ TRIGGER = re.compile(
     r"require\w*|need\w*|before|after|when|"
     r"if|make|ensure|forbidden|prohibited|instead|over|package manager|managed|immutable|frozen|off|"
     r"stop|refrain|commits?|prs?|pull|"
-    r"subject|title|target|base|toolchain|format\w*|lint|check|search|pass|for|replace|allow\w*|"
+    r"subject|title|target|base|format\w*|lint|check|search|pass|for|replace|allow\w*|"
     r"permit\w*|approv\w*|disclos\w*|submit|"
     r"consult|review|done|blank|separate|conventional|permissions?|ignore|skip|grant|feel|bypass|"
     r"disable|whitelist|allowlist|auto\w*|"

@@ -55,7 +55,6 @@ MANAGER = (
         r"(?P<good>§\d+|[a-z]+)(?: (?:exclusively|only|workspaces?))?(?P<rest>)$"),
     re.compile(r"^(?:always |must |only )+use (?P<good>§\d+|[a-z]+)(?P<rest>)$"),
     re.compile(r"^(?P<good>§\d+|[a-z]+) only(?P<rest>)$|^only (?P<good2>§\d+|[a-z]+)$"),
-    re.compile(r"^toolchain is (?P<good>§\d+|[a-z]+)(?: [\d.x+]+)? \(package manager\b(?P<rest>.*)$"),
 )  # fmt: skip
 UNDER_MANAGER = re.compile(
     r"^(?P<good>§\d+|[a-z]+)(?: (?:>=?\s?)?[\d.x]+\+?)?(?: \((?:for |the )?[\w ,-]+\))?$"
