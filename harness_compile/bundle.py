@@ -8,6 +8,7 @@ in `gaps`. Not covered: what a harness can do (`backends`), what it really does 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ from distill.errors import OverwriteError, RecordError
 from distill.memory import Memory
 from distill.records import MemoryUnit, Record, Span, digest, digest_of, read_json
 from harness_compile import readme
-from harness_compile.backends.base import CANARY, Backend, Emitted, File, Options, carried, folder, json_bytes
+from harness_compile.backends.base import CANARY, Backend, Emitted, File, Options, carried, folder
 from harness_compile.rules import (
     Bundle,
     Command,
@@ -158,9 +159,9 @@ def compile_lowered(lowered: Lowered, backend: Backend, options: Options) -> Com
         on_error=options.on_error,
     )
     data = {file.path: file.data for file in files}
-    data["account.json"] = json_bytes(lowered.account.model_dump(mode="json", exclude_defaults=True))
+    data["account.json"] = _lines(lowered.account)
     data["README.md"] = readme.text(bundle, lowered.account.words, backend, emitted.notes).encode()
-    data["bundle.json"] = json_bytes(bundle.model_dump(mode="json", exclude_defaults=True))
+    data["bundle.json"] = _lines(bundle)
     return Compiled(bundle, data, lowered.account)
 
 
@@ -203,6 +204,18 @@ def canary() -> Rule:
 
 
 CANARY_CALL = {"tool": "Bash", "input": {"command": f"{CANARY} --are-you-there"}}
+
+
+def _lines(record: Record) -> bytes:
+    """A record as ASCII JSON with one line for each item of its lists: read by `diff`, written fast."""
+    rows = []
+    for key, value in record.model_dump(mode="json", exclude_defaults=True).items():
+        if isinstance(value, list) and value:
+            items = ",\n  ".join(json.dumps(item, ensure_ascii=True) for item in value)
+            rows.append(f"{json.dumps(key)}: [\n  {items}\n ]")
+        else:
+            rows.append(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=True)}")
+    return ("{\n " + ",\n ".join(rows) + "\n}\n").encode()
 
 
 def _complete(rules: Sequence[Rule], emitted: Emitted) -> None:
