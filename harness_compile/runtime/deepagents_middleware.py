@@ -14,6 +14,9 @@ Not covered: sub-agents that are graphs of their own or run elsewhere (refused u
 the shape of HumanInTheLoopMiddleware; without a checkpointer the run ends there and the tool does not run.
 """
 
+# pyright: reportMissingImports=false
+# deepagents and langchain are the user's; this project does without them.
+
 from __future__ import annotations
 
 import asyncio
@@ -241,7 +244,7 @@ class Guard(AgentMiddleware):
     def before_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
         thread = self.thread()
         self.again.pop(thread, None)
-        last = state["messages"][-1] if state.get("messages") else None
+        last: Any = state["messages"][-1] if state.get("messages") else None
         if self.agent or "prompt" not in self.events or not isinstance(last, HumanMessage):
             return None
         said = self.ask({"event": "prompt", "prompt": text_of(last)}, thread)
@@ -256,7 +259,7 @@ class Guard(AgentMiddleware):
 
     @hook_config(can_jump_to=["model"])
     def after_model(self, state: Any, runtime: Any) -> dict[str, Any] | None:
-        last = state["messages"][-1] if state.get("messages") else None
+        last: Any = state["messages"][-1] if state.get("messages") else None
         if self.agent or "stop" not in self.events or not isinstance(last, AIMessage) or last.tool_calls:
             return None
         thread = self.thread()

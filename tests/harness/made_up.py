@@ -231,6 +231,9 @@ def host(name: str, index: File, given: dict[str, Any], place: File, **environme
     return json.loads(done.stdout)
 
 
+COMMON = ("guard.py", "payloads.py", "guard.json", "guard.index", "gitignore")  # of every bundle
+
+
 def check_golden(made: Compiled, names: Sequence[str]) -> None:
     """The named files of a bundle, and its controls and gaps, are those under golden/. HARNESS_GOLDEN=write
     writes them anew; read the difference before it is committed."""
@@ -238,7 +241,7 @@ def check_golden(made: Compiled, names: Sequence[str]) -> None:
     account = {
         "controls": [one.model_dump(mode="json", exclude_defaults=True) for one in made.bundle.controls],
         "gaps": [one.model_dump(mode="json", exclude_defaults=True) for one in made.bundle.gaps],
-        "files": [[one.path, one.to, one.how] for one in made.bundle.files],
+        "files": [[one.path, one.to, one.how] for one in made.bundle.files if one.path not in COMMON],
     }
     said["account.golden.json"] = (json.dumps(account, indent=1, ensure_ascii=True) + "\n").encode()
     place = GOLDEN / made.bundle.harness

@@ -131,9 +131,13 @@ def test_what_the_model_is_told(installed: Installed) -> None:
 
 
 def test_the_end_of_a_turn_waits_for_the_linter(installed: Installed) -> None:
-    edit = {"tool_name": "Write", "tool_input": {"file_path": "a.py", "content": ""}, "tool_use_id": "1"}
-    lint = {"tool_name": "Bash", "tool_input": {"command": "make lint"}, "tool_use_id": "2"}
-    session = {"session_id": "ends"}
+    edit: dict[str, Any] = {
+        "tool_name": "Write",
+        "tool_input": {"file_path": "a.py", "content": ""},
+        "tool_use_id": "1",
+    }
+    lint: dict[str, Any] = {"tool_name": "Bash", "tool_input": {"command": "make lint"}, "tool_use_id": "2"}
+    session: dict[str, Any] = {"session_id": "ends"}
     for event in ("PreToolUse", "PostToolUse"):
         hook(installed, event, **edit, **session)
     status, _, err = hook(installed, "Stop", **session)

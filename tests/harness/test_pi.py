@@ -141,7 +141,8 @@ def test_asking(installed: Installed, tmp_path: Path) -> None:
     step = bash("terraform apply")
     yes = play(installed, tmp_path, step, hasUI=True, answers=[True])
     assert yes["results"] == [None] and "terraform apply" in yes["asked"][0][1]
-    for more in ({"hasUI": True, "answers": [False]}, {"hasUI": True}, {"hasUI": False, "answers": [True]}):
+    alone: list[dict[str, Any]] = [{"hasUI": False, "answers": [True]}, {"hasUI": True}]
+    for more in ({"hasUI": True, "answers": [False]}, *alone):
         said = play(installed, tmp_path, step, **more)["results"][0]
         assert said["block"] is True and "ask-apply" in said["reason"]
 

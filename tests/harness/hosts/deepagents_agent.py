@@ -3,6 +3,8 @@
 Run by a python that has `deepagents`: FOLDER of the middleware on the command line, the script on stdin.
 """
 
+# pyright: reportMissingImports=false
+
 import asyncio
 import json
 import sys

@@ -4,6 +4,8 @@ FOLDER of the middleware on the command line, the script on stdin. What the stan
 langchain 1.4 and langgraph 1.2; that those still have it, only the tests with the real package show.
 """
 
+# pyright: reportMissingImports=false
+
 import asyncio
 import json
 import sys
