@@ -46,11 +46,9 @@ def check_pattern(pattern: str) -> str:
 class Test(Record):
     """Base of the predicates: its JSON always says which one it is, also where defaults are left out."""
 
-    test: str
-
     @model_serializer(mode="wrap")
     def _named(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {"test": self.test} | handler(self)
+        return {"test": type(self).model_fields["test"].default} | handler(self)
 
 
 class FlagValue(Record):
@@ -95,8 +93,8 @@ class Command(Test):
     values: tuple[FlagValue, ...] = ()
     args: tuple[Globs, ...] = ()
     no_args: Globs = ()
-    min_args: int | None = Field(None, ge=0)
-    max_args: int | None = Field(None, ge=0)
+    min_args: int | None = Field(default=None, ge=0)
+    max_args: int | None = Field(default=None, ge=0)
     text: str | None = None
     cwd: Globs = ()
     branch: Globs = ()
