@@ -18,9 +18,9 @@
 - Pure: no clock, no disk, no environment, no order of a set; the same rules give the same bytes.
 - No text of a rule ever lands in code or in a shell command. Code files (a mod, an extension, a plugin, a
   middleware) are constant texts beside the backend (`files/…`), which find `guard.json` by walking up from
-  the session's directory (`folder(name)`), and start the guard as `launcher`'s file says. Text of a rule
-  lands in JSON only (`json_bytes`) and in the README. Native patterns are built from words of a rule only
-  where those pass an allow list of characters, else there is no native rule (the guard has it anyway).
+  the session's directory (`folder(name)`), and run a guard that lies beside themselves, never the
+  project's. Text of a rule lands in JSON only (`json_bytes`) and in the README. Native patterns are
+  built from words of a rule only where those pass an allow list of characters, else there is no native rule (the guard has it anyway).
 - A native rule never refuses what the rule allows: where a pattern cannot say the same exactly, leave it out.
 - Tighten only: nothing emitted may allow, approve, trust or widen anything.
 - Fail closed where the harness lets a hook fail: a guard that is missing, crashes or is late refuses.
@@ -200,14 +200,14 @@ def launch(name: str, options: Options, variable: str = "HARNESS_COMPILE_ROOT") 
     return [options.python, "-I", "-S", "-c", code]
 
 
-def launcher(name: str, options: Options) -> File:
-    """`launch.json` beside the guard, for hosts that start it themselves (a mod, an extension, a plugin, a
-    middleware): `argv`, to which they append FOLDER `--harness` SHAPE `--policy` FOLDER/guard.json, FOLDER
-    being the absolute path of the guard's folder. The payload goes to stdin (see `runtime/payloads.py`).
+def launcher(path: str, to: str, options: Options) -> File:
+    """`launch.json` beside a guard in the user's home, for hosts that start it themselves: `argv`, to which
+    they append FOLDER `--harness` SHAPE `--policy` POLICY. FOLDER is where that guard lies, not the project:
+    a repository that somebody cloned must not choose what is run. The payload goes to stdin.
     """
     code = "import sys;sys.path[:0]=sys.argv[1:2];import guard;guard.main()"
     argv = [options.python, "-I", "-S", "-c", code]
-    return File("launch.json", f"{folder(name)}/launch.json", json_bytes({"argv": argv}))
+    return File(path, to, json_bytes({"argv": argv}))
 
 
 def launch_shell(name: str, options: Options, variable: str = "HARNESS_COMPILE_ROOT") -> str:

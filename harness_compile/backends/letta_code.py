@@ -42,12 +42,14 @@ from harness_compile.backends.base import (
     strength,
     ways,
 )
+from harness_compile.backends.shims import shipped
 from harness_compile.rules import Always, AnyOf, Content, Control, Path, Predicate, Rule, ToolCall
 
 NAME = "letta_code"
 VERSION = "0.32.18"
 TIMEOUT = 60_000  # milliseconds
 
+OWN = "~/.letta/harness-compile"  # the mod's guard: what it runs never comes from a project
 MOD = "~/.letta/mods/harness-compile.mjs"
 SETTINGS = ".letta/settings.json"
 ALIVE = '[ "pid$PPID" = "$HARNESS_COMPILE_MOD" ]'
@@ -114,7 +116,8 @@ def emit(rules: Sequence[Rule], options: Options) -> Emitted:
     mod = pathlib.Path(__file__).with_name("files") / "letta_mod.mjs"
     files = (
         File("harness-compile.mjs", MOD, mod.read_bytes()),
-        launcher(NAME, options),
+        *shipped("own", OWN, ("guard.py", "payloads.py")),
+        launcher("own/launch.json", f"{OWN}/launch.json", options),
         File("settings.json", SETTINGS, json_bytes(settings), "entries"),
     )
     return Emitted(files, tuple(controls), notes=NOTES)
@@ -165,12 +168,11 @@ def _anchored(glob: str) -> str:
 
 def asked(root: pathlib.Path, home: pathlib.Path) -> list[str] | None:
     """How the mod, or without it the hook, asks the guard; None where neither lies where it is loaded."""
-    place = root / folder(NAME)
+    policy, own = root / folder(NAME) / "guard.json", home / OWN.removeprefix("~/")
     try:
-        if (home / MOD.removeprefix("~/")).is_file() and (place / "guard.json").is_file():
-            argv = json.loads((place / "launch.json").read_bytes())["argv"]
-            policy = str(place / "guard.json")
-            return [*map(str, argv), str(place), "--harness", "letta_mod", "--policy", policy]
+        if (home / MOD.removeprefix("~/")).is_file() and policy.is_file():
+            argv = json.loads((own / "launch.json").read_bytes())["argv"]
+            return [*map(str, argv), str(own), "--harness", "letta_mod", "--policy", str(policy)]
         said = json.loads((root / SETTINGS).read_bytes())
         handlers = [one for group in said["hooks"]["PreToolUse"] for one in group["hooks"]]
     except (OSError, ValueError, KeyError, TypeError):
@@ -215,6 +217,7 @@ BACKEND = Backend(
         "**/.letta/settings.local.json",
         "~/.letta/settings.json",
         "~/.letta/mods/harness-compile.mjs",
+        "~/.letta/harness-compile/**",
     ),
     closes=CLOSES,
     asked=asked,

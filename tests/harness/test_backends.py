@@ -255,7 +255,7 @@ def test_letta_has_native_rules_for_files_and_tools_only(rule: Rule, patterns: t
 def test_files_are_as_they_were_reviewed(one: Backend) -> None:
     files = {
         "claude_code": ("settings.json", "settings.local.json", "README.md"),
-        "letta_code": ("settings.json", "launch.json", "README.md"),
+        "letta_code": ("settings.json", "own/launch.json", "README.md"),
     }[one.name]
     check_golden(compiled(one), files)
 
@@ -288,7 +288,7 @@ def test_a_hostile_text_reaches_no_settings_and_no_code(one: Backend) -> None:
     bundle = compiled(one, (HOSTILE_RULE, NO_FORCE))
     for file in bundle.bundle.files:
         data = bundle.files[file.path]
-        if file.path not in ("guard.json", "guard.index", "guard.py", "payloads.py"):
+        if file.path not in ("guard.json", "guard.index"):
             assert b"pwned" not in data, file.path
     for path in ("guard.json", "bundle.json"):
         assert all(byte == 10 or 32 <= byte < 127 for byte in bundle.files[path])
@@ -505,7 +505,11 @@ def test_the_mod_leaves_other_projects_alone_and_refuses_without_its_guard(tmp_p
     other.mkdir()
     assert mod(place, [check("git push -f")], other)["answers"] == [None]
     assert mod(place, [check("git push -f")], place.root / "src")["answers"][0]["decision"] == "deny"
-    (place.folder / "guard.py").unlink()
+    # what a project brings along is data: neither its guard nor a program it names is run
+    (place.folder / "guard.py").write_text("raise SystemExit(0)")
+    (place.folder / "launch.json").write_text('{"argv": ["true"]}')
+    assert mod(place, [check("git push -f")])["answers"][0]["decision"] == "deny"
+    (place.home / ".letta/harness-compile/guard.py").unlink()
     assert "is missing" in mod(place, [check("ls")])["answers"][0]["throws"]
 
 

@@ -6,8 +6,13 @@
 
 import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 
+// What is run lies in the user's home. Of a project only data is read: anybody may have written it.
+const HOMES = [join(dirname(fileURLToPath(import.meta.url)), ".."), join(homedir(), ".letta")];
+const OWN = HOMES.map((one) => join(one, "harness-compile")).find((one) => existsSync(join(one, "guard.py")));
 const NAME = join(".harness-compile", "letta_code");
 const TIMEOUT = 60_000; // milliseconds
 const MOST = 8; // times in a row that a turn is kept going
@@ -31,11 +36,10 @@ export default function activate(letta) {
   const place = (cwd) => (first ??= find(start)) ?? (cwd ? find(cwd) : null);
 
   function ask(folder, payload) {
-    if (!existsSync(join(folder, "guard.py")))
-      throw new Error(`the guard of ${NAME} is missing; run \`harness-compile apply\` again`);
-    const { argv } = JSON.parse(readFileSync(join(folder, "launch.json"), "utf8"));
+    if (!OWN) throw new Error("the guard beside this mod is missing; run `harness-compile apply` again");
+    const { argv } = JSON.parse(readFileSync(join(OWN, "launch.json"), "utf8"));
     const [program, ...rest] = argv;
-    const words = [...rest, folder, "--harness", "letta_mod", "--policy", join(folder, "guard.json")];
+    const words = [...rest, OWN, "--harness", "letta_mod", "--policy", join(folder, "guard.json")];
     return new Promise((done, fail) => {
       const child = execFile(
         program,
