@@ -20,7 +20,8 @@
   middleware) are constant texts beside the backend (`files/…`), which find `guard.json` by walking up from
   the session's directory (`folder(name)`), and run a guard that lies beside themselves, never the
   project's. Text of a rule lands in JSON only (`json_bytes`) and in the README. Native patterns are
-  built from words of a rule only where those pass an allow list of characters, else there is no native rule (the guard has it anyway).
+  built from words of a rule only where those pass an allow list of characters, else there is no native rule
+  (the guard has it anyway).
 - A native rule never refuses what the rule allows: where a pattern cannot say the same exactly, leave it out.
 - Tighten only: nothing emitted may allow, approve, trust or widen anything.
 - Fail closed where the harness lets a hook fail: a guard that is missing, crashes or is late refuses.
