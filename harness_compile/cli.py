@@ -98,9 +98,7 @@ def compile_(
     ] = None,
     target: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="HARNESS", help="claude_code, letta_code, pi, openclaw, deepagents, dcode."
-        ),
+        typer.Option(metavar="HARNESS", help="claude_code, letta_code, pi, openclaw, deepagents, dcode."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Each bundle goes to DIR/HARNESS. By default build.")
