@@ -260,9 +260,10 @@ class Bundle(Record):
 
 class Policy(Record):
     """What the guard reads (`guard.json`, written by `runtime.guard.policy_files`). `root`: the project,
-    absolute, or relative to the folder the file is in. `protect`: path globs that the agent may not write or
-    delete. `nobody`: what becomes of an ask where no human can answer (Claude Code headless refuses by
-    itself; dcode would let it run).
+    relative to the folder the file is in, two folders above it at most. `log` and `state`: in that folder or
+    below, through no link; the guard does without those that are not, and says so. `protect`: path globs that
+    the agent may not write or delete. `nobody`: what becomes of an ask where no human can answer (Claude Code
+    headless refuses by itself; dcode would let it run).
     """
 
     version: Literal[1] = 1

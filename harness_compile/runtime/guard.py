@@ -4751,14 +4751,47 @@ def remember(folder: str, call: dict, blocked: bool) -> None:
     append(path, json.dumps(row) + "\n", MAX_STATE)
 
 
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+
+
+def below(folder: str, name) -> str:
+    """A path that a policy names, where it lies in the policy's own folder or below and no part of it is a
+    link; else "". Anybody may have written a project's policy: it must not choose which files are written.
+    """
+    if not isinstance(name, str) or not name or "\0" in name or os.path.isabs(name):
+        return ""
+    path = folder
+    for part in name.replace("\\", "/").split("/"):
+        if part == "..":
+            return ""
+        path = os.path.join(path, part) if part not in ("", ".") else path
+        if path != folder and os.path.islink(path):
+            return ""
+    return path
+
+
+def root_of(folder: str, name) -> tuple[str, bool]:
+    """(the project of a policy, whether it is the one that it names). It reaches two folders up at most, as
+    `.harness-compile/<harness>` does, and through no link: what is outside is not the project's to read.
+    """
+    most = os.path.normpath(os.path.join(folder, "../.."))
+    if isinstance(name, str) and "\0" not in name:
+        root = os.path.normpath(os.path.join(folder, name))
+        if inside(root, most) and inside(os.path.realpath(root), os.path.realpath(most)):
+            return root, True
+    return most, False
+
+
 def state_path(folder: str, call: dict) -> str:
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", call.get("session") or "default")[:100]
     return os.path.join(folder, name + ".jsonl")
 
 
 def append(path: str, line: str, limit: int) -> None:
-    """One write to the end of a file; at its limit it moves to `.1` and a new one begins."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    """One write to the end of a file, never through a link; at its limit it moves to `.1` and a new one
+    begins. Raises OSError.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NOFOLLOW, 0o600)
     try:
         os.write(handle, line.encode("utf-8", "replace"))
         full = os.fstat(handle).st_size > limit
@@ -4776,7 +4809,8 @@ def recalled(folder: str, call: dict) -> list[dict]:
     path = state_path(folder, call)
     for name in (path + ".1", path):
         try:
-            with open(name, encoding="utf-8", errors="replace") as file:
+            handle = os.open(name, os.O_RDONLY | NOFOLLOW)
+            with open(handle, encoding="utf-8", errors="replace") as file:
                 for line in file:
                     try:
                         row = json.loads(line)
@@ -4863,14 +4897,19 @@ def handle(shape: str, policy_path: str, text: str) -> tuple[int, str, str]:
     except ImportError:
         from harness_compile.runtime import payloads
     call: dict = {}
+    odd: list[str] = []
     try:
         policy, index = load_policy(policy_path)
         on_error = policy.get("on_error", "deny")
         folder = os.path.dirname(os.path.abspath(policy_path))
         call = payloads.neutral(shape, json.loads(text))
         event = call["event"]
-        root = os.path.normpath(os.path.join(folder, policy.get("root", ".")))
-        state = os.path.join(folder, policy["state"]) if policy.get("state") else ""
+        root, named = root_of(folder, policy.get("root", "."))
+        log, state = below(folder, policy.get("log")), below(folder, policy.get("state"))
+        if state and os.path.islink(state_path(state, call)):
+            state = ""
+        odd = [key for key, path in (("log", log), ("state", state)) if policy.get(key) and not path]
+        odd += [] if named else ["root"]
         taken = Call(call, root)
         before = recalled(state, call) if state and policy.get("session") else []
         if event == "post_tool":
@@ -4882,11 +4921,15 @@ def handle(shape: str, policy_path: str, text: str) -> tuple[int, str, str]:
             decision["context"] = context_of(index, taken, session)
         if event != "post_tool" and state and policy.get("session"):
             remember(state, call, decision["decision"] in ("deny", "require"))
-        if policy.get("log") and (decision["decision"] != "allow" or event == "pre_tool"):
-            record(os.path.join(folder, policy["log"]), shape, call, decision)
+        if log and (decision["decision"] != "allow" or event == "pre_tool"):
+            record(log, shape, call, decision)
     except Exception as error:  # a hook that fails without an answer lets the call through: answer
         decision = fault(error, on_error)
-    return payloads.answer(shape, event, decision)
+    status, out, err = payloads.answer(shape, event, decision)
+    if odd:
+        err += f"the guard leaves out `{'`, `'.join(odd)}` of guard.json, which leads out of its place; "
+        err += "run `harness-compile apply` again\n"
+    return status, out, err
 
 
 def launch_command(folder: str, shape: str, python: str = "python3") -> list[str]:

@@ -111,6 +111,68 @@ def test_text_at_the_start_of_a_session_stays_inside_the_project(tmp_path: Path)
     assert "secret" not in context
 
 
+OUT_OF_PLACE = [  # what a cloned project's guard.json may try, and what of it is left out
+    ({"log": "{outside}/log.jsonl"}, "log"),
+    ({"log": "../../log.jsonl"}, "log"),
+    ({"log": "down/../../../log.jsonl"}, "log"),
+    ({"log": "file-link"}, "log"),
+    ({"log": "folder-link/log.jsonl"}, "log"),
+    ({"log": "log\0"}, "log"),
+    ({"state": "{outside}"}, "state"),
+    ({"state": "../../state"}, "state"),
+    ({"state": "folder-link"}, "state"),
+    ({"state": "sessions"}, "state"),  # s.jsonl in it is a link
+    ({"root": "{outside}"}, "root"),
+    ({"root": "../../.."}, "root"),
+    ({"root": "folder-link"}, "root"),
+]
+
+
+@pytest.mark.parametrize(("named", "left_out"), OUT_OF_PLACE)
+def test_a_policy_names_no_file_out_of_its_place(
+    named: dict[str, str], left_out: str, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "rc").write_text("")
+    (outside / "secret.md").write_text("secret")
+    project = tmp_path / "project"
+    folder = bundle(project / ".harness-compile/x", [])
+    (folder / "file-link").symlink_to(outside / "rc")
+    (folder / "folder-link").symlink_to(outside)
+    (folder / "sessions").mkdir()
+    (folder / "sessions/s.jsonl").symlink_to(outside / "rc")
+    start = rule(r.Always(), "warn", id="t", event="session_start", inject=("secret.md", "outside/secret.md"))
+    fields = {key: value.replace("{outside}", str(outside)) for key, value in named.items()}
+    bundle(folder, [rule(PUSH), rule(GATE, "require", id="lint"), start], **{"root": "../..", **fields})
+    said = [
+        hook(folder, claude("git push -f", project)),
+        hook(folder, claude("make lint", project, "t1")),
+        hook(folder, {"hook_event_name": "SessionStart", "session_id": "s", "cwd": str(project)}),
+    ]
+    assert [one.returncode for one in said] == [2, 0, 0]
+    assert all(one.stderr.count(f"leaves out `{left_out}` of guard.json") == 1 for one in said)
+    assert "secret" not in said[2].stdout
+    assert sorted(one.name for one in outside.iterdir()) == ["rc", "secret.md"]
+    assert (outside / "rc").read_text() == ""
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["outside", "project"]
+
+
+def test_a_log_in_its_place_is_kept_without_a_word(tmp_path: Path) -> None:
+    folder = bundle(tmp_path / ".harness-compile/x", [rule(PUSH)], root="../..", log="./logs/a.jsonl")
+    (folder / "logs").mkdir()
+    refused = hook(folder, claude("git push -f", tmp_path))
+    assert "leaves out" not in refused.stderr
+    assert (folder / "logs/a.jsonl").read_text().count("\n") == 1
+
+
+def test_a_link_that_comes_late_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "log").symlink_to(tmp_path / "rc")
+    with pytest.raises(OSError, match="log"):
+        guard.append(str(tmp_path / "log"), "x\n", 1000)
+    assert not (tmp_path / "rc").exists()
+
+
 def test_the_log_is_rotated(tmp_path: Path) -> None:
     log = tmp_path / "log"
     for _ in range(30):
