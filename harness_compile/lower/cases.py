@@ -40,7 +40,7 @@ MOST = 8  # cases of either kind
 
 def cases_for(rule: Rule) -> tuple[tuple[Case, ...], str]:
     """The cases of a rule, or an empty tuple and the reason why it must not be emitted."""
-    return _checked(rule.event, rule.effect, rule.tool, rule.when)
+    return _checked(rule.event, rule.effect, rule.tool, rule.when)  # type: ignore[arg-type]  # frozen: hashes
 
 
 @lru_cache(maxsize=4096)

@@ -158,9 +158,10 @@ def _subs(reading: Reading) -> tuple[tuple[str, ...], ...]:
     program, sub = reading.program, reading.sub
     if not sub:
         return ()
+    head, rest = sub[0], sub[1:]
     if program in SCRIPTED:
-        script = sub[1] if sub[0] in ("run", "run-script") and len(sub) > 1 else sub[0]
-        if sub[0] in ("run", "run-script") and len(sub) > 1:
+        script = rest[0] if head in ("run", "run-script") and rest else head
+        if head in ("run", "run-script") and rest:
             short = ((script,),) if script not in BUILT_IN[program] and program != "npm" else ()
             if program == "npm" and script in ("test", "start", "stop", "restart"):
                 short = tuple((word,) for word in SYNONYMS["npm"].get(script, (script,)))
@@ -172,8 +173,8 @@ def _subs(reading: Reading) -> tuple[tuple[str, ...], ...]:
         if script not in BUILT_IN[program]:
             words = SYNONYMS.get(program, {}).get(script, (script,))
             return (*((word,) for word in words), ("run", script))
-    first = SYNONYMS.get(program, {}).get(sub[0], (sub[0],))
-    return tuple((word, *sub[1:]) for word in first)
+    first = SYNONYMS.get(program, {}).get(head, (head,))
+    return tuple((word, *rest) for word in first)
 
 
 def spellings(program: str, sub: tuple[str, ...], flag: str) -> tuple[str, ...]:

@@ -324,10 +324,10 @@ def _span(unit: MemoryUnit, draft: Draft, raw: str | None) -> Span:
     whole = unit.spans[0]
     if raw is None:
         return whole
-    start = -1
+    start, end = -1, 0
     if draft.line is not None:
         wanted = unit.text.split("\n")[draft.line]
-        start, end = raw.find(wanted.strip()), 0
+        start = raw.find(wanted.strip())
         end = start + len(wanted.strip())
     else:
         words = draft.raw.split()

@@ -116,7 +116,7 @@ def _base(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | N
 
 
 def _format(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
-    kinds = tuple(kind for kind in about if kind in ("commit", "pr"))
+    kinds: tuple[Text, ...] = tuple(kind for kind in about if kind in ("commit", "pr"))
     if not kinds or re.search(
         r"\b(?:do not|never|no|not|optional\w*|prefer\w*|unless|may|can|except|history|if|example)\b", text
     ):

@@ -248,7 +248,9 @@ def test_what_of_a_unit_was_left_is_said() -> None:
 
 def test_a_rule_stands_where_its_own_sentence_does() -> None:
     raw = "Be kind.\nNever run\n`make clean`. The sky is blue."
-    (rule,) = lower(unit(" ".join(raw.split())), raw)  # type: ignore[misc]
+    found = lower(unit(" ".join(raw.split())), raw)
+    assert isinstance(found, tuple)
+    (rule,) = found
     assert rule.span.line == 2
     assert raw.encode()[rule.span.start : rule.span.end] == b"Never run\n`make clean`."
 
