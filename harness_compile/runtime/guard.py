@@ -750,8 +750,8 @@ ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|[
 def unescape(text: str) -> str:
     """What $'…' and `echo -e` make of backslashes."""
 
-    def one(match: re.Match) -> str:
-        code = match[1]
+    def one(match: re.Match[str]) -> str:
+        code: str = match[1]
         if code[0] in "xuU" and len(code) > 1:
             value = int(code[1:], 16)
             return chr(value) if 4 < value < 0x110000 and not 0xD800 <= value < 0xE000 else ANY
@@ -760,7 +760,7 @@ def unescape(text: str) -> str:
             return chr(value) if value > 4 else ANY
         if code[0] == "c" and len(code) > 1:
             return chr(ord(code[1]) & 0x1F) if ord(code[1]) & 0x1F > 4 else ANY
-        return ESCAPES.get(code, code if code in "\\'\"?" else "\\" + code)
+        return ESCAPES[code] if code in ESCAPES else code if code in "\\'\"?" else "\\" + code
 
     return ESCAPE.sub(one, text)
 
@@ -1203,7 +1203,8 @@ def read_files() -> dict[str, tuple[list[str], dict[str, str]]]:
     for line in FILES_TEXT.strip().splitlines():
         name, _, roles = line.rpartition(":") if line.startswith(".") else line.partition(":")
         operands = [role for role in roles.split() if "=" not in role]
-        table[name] = (operands, dict(role.rsplit("=", 1) for role in roles.split() if "=" in role))
+        pairs = (role.rpartition("=") for role in roles.split() if "=" in role)
+        table[name] = (operands, {flag: role for flag, _, role in pairs})
     return table
 
 
@@ -2376,14 +2377,13 @@ def do_read(walk: Walk, action: Action, argv: list[str], state: State) -> None:
     for name in argv[1:]:
         if UNKNOWN.search(name):
             walk.widen(state)
-        elif NAME.match(name):
-            match = NAME.match(name)
+        elif match := NAME.match(name):
             state.vars[match[0]] = (
                 [MANY]
                 if base(argv[0]) in ("read", "mapfile", "readarray")
                 and ("-a" in argv or base(argv[0]) != "read")
                 else ANY
-            )  # type: ignore[index]
+            )
     if base(argv[0]) == "read" and not any(not word.startswith("-") for word in argv[1:]):
         state.vars["REPLY"] = ANY
     walk.out = None
@@ -3028,8 +3028,8 @@ class PathGlob:
             body = body[3:]
         self.regex = compiled(("" if self.anchored else "(?:.*/)?") + path_regex(body) + "(?:/.*)?", re.S)
         form = tokens(body, True, segments=True)
-        # With an unknown part in the path, `*.py` is asked of the file only: a folder that is named like a file is
-        # rare, and every `> $D/notes.md` would be undecided.
+        # With an unknown part in the path, `*.py` is asked of the file only: a folder that is named like a
+        # file is rare, and every `> $D/notes.md` would be undecided.
         forms = [form] if re.search(r"\*\.[^/*]+$", body) else [form, [*form, "/", "**"]]
         self.forms = forms if self.anchored else forms + [["**", "/", *one] for one in forms]
 
@@ -3448,8 +3448,8 @@ COMMENTS = (
     (
         r"//[^\n]*|/\*[\s\S]*?\*/",
         r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`",
-        "ts tsx js jsx mjs cjs mts cts java kt kts go rs c h cc cpp hpp cs swift scala php dart proto scss less "
-        "vue svelte",
+        "ts tsx js jsx mjs cjs mts cts java kt kts go rs c h cc cpp hpp cs swift scala php dart proto scss "
+        "less vue svelte",
     ),
     (
         r"#[^\n]*",
@@ -3694,8 +3694,9 @@ class Call:
 
     def __init__(self, call: dict, root: str | None = None, home: str = "") -> None:
         self.raw = call
-        self.tool = call.get("tool") if isinstance(call.get("tool"), str) else ""
-        self.input = call.get("input") if isinstance(call.get("input"), dict) else {}
+        tool, given = call.get("tool"), call.get("input")
+        self.tool = tool if isinstance(tool, str) else ""
+        self.input = given if isinstance(given, dict) else {}
         event = call.get("event")
         self.event = (
             event
@@ -3725,7 +3726,8 @@ class Call:
             branch if isinstance(branch, str) else None,
             home,
         )
-        self.agent = call.get("agent") if isinstance(call.get("agent"), str) else ""
+        agent = call.get("agent")
+        self.agent = agent if isinstance(agent, str) else ""
         prompt = call.get("prompt", self.input.get("prompt") if self.event == "prompt" else None)
         self.prompt = prompt if isinstance(prompt, str) else ""
         self.ok = call.get("ok") if isinstance(call.get("ok"), bool) else None
@@ -3908,12 +3910,8 @@ class Judge:
                     text = there.replace(old, new or "", 1) if old else there + (new or "")
         elif side == "removed":
             before = there if old is None else old
-            if (
-                old is not None and old == new
-            ):  # the script of a `sed -i`: what it names may be what it takes out
-                text = old
-            else:
-                text = added_lines(before or "", new or "")
+            # the script of a `sed -i` (both the same): what it names may be what it takes out
+            text = old if old is not None and old == new else added_lines(before or "", new or "")
         else:
             text = new or ""
             if old is None and there is not None:
@@ -4503,8 +4501,9 @@ def decide(
     """
     global _last
     try:
-        index = rules if isinstance(rules, Index | FileIndex) else None
-        if index is None:
+        if isinstance(rules, Index | FileIndex):
+            index = rules
+        else:
             if _last[0] is not rules or len(rules) != _last[2]:
                 _last = (rules, Index([as_json(rule) for rule in rules]), len(rules))
             index = _last[1]

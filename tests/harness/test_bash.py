@@ -118,8 +118,8 @@ class Lines:
         if r.random() < 0.12:
             line = r.choice(["v=1 ", "A=b C='d e' ", "v=$w "]) + line
         if r.random() < 0.2:
-            line = r.choice(["env ", "sudo ", "nohup ", "timeout 5 ", "nice -n 3 ", "env A=1 ", "command ", "exec ",
-                             "setsid ",
+            line = r.choice(["env ", "sudo ", "nohup ", "timeout 5 ", "nice -n 3 ", "env A=1 ", "command ",
+                             "exec ", "setsid ",
                              "sudo env B=2 nice ", "builtin echo x; ", "! ", "time "]) + line  # fmt: skip
         if r.random() < 0.15:
             line += r.choice(

@@ -1,7 +1,7 @@
 """What the guard says of calls: tables by kind of rule, three values, session, effects, protection.
 
-Nothing in here is run by a shell: the guard reads texts. Not covered: that it sees what bash executes (test_bash),
-the harnesses' payloads (test_payloads), the process that a hook starts (test_guard_process).
+Nothing in here is run by a shell: the guard reads texts. Not covered: that it sees what bash executes
+(test_bash), the harnesses' payloads (test_payloads), the process that a hook starts (test_guard_process).
 """
 
 from __future__ import annotations
@@ -617,7 +617,9 @@ EVERYTHING = [
 SHELLISH = st.text(
     alphabet=st.sampled_from("git push-f$(){}[]<>|&;'\"`\\\n\t #=*?~!abE0:/.,^%@+"), max_size=60
 )
-KEYS = "command file_path content edits old_string new_string url tool input event cwd root exists branch path".split()
+KEYS = (
+    "command file_path content edits old_string new_string url tool input event cwd root exists branch path"
+).split()
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
@@ -656,7 +658,8 @@ MONSTERS = {
     "call each other": "f(){ g; }; g(){ f; }; f",
     "here-documents": "<<" * 400,
     "backslashes": "a\\" * 9999,
-    "loops in loops": "for a in {1..50}; do for b in {1..50}; do for c in {1..50}; do git $a; done; done; done",
+    "loops in loops": "for a in {1..50}; do for b in {1..50}; do for c in {1..50}; do git $a; "
+    "done; done; done",
 }
 
 

@@ -1,4 +1,4 @@
-"""Every harness's payload becomes the same neutral call, and every decision becomes that harness's own answer.
+"""Every harness's payload becomes the same neutral call, and every decision that harness's own answer.
 
 The payloads are written as the harnesses send them. Not covered: the harnesses themselves.
 """
