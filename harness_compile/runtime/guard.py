@@ -733,17 +733,11 @@ def plain(word: list) -> str:
     return word[0][1] if len(word) == 1 and word[0][0] == "t" and not word[0][2] else ""
 
 
+# fmt: off
 ESCAPES = {
-    "n": "\n",
-    "t": "\t",
-    "r": "\r",
-    "a": "\a",
-    "b": "\b",
-    "e": "\x1b",
-    "E": "\x1b",
-    "f": "\f",
-    "v": "\v",
+    "n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "v": "\v",
 }
+# fmt: on
 ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|[0-7]{1,3}|c.|.)", re.S)
 
 
@@ -948,104 +942,49 @@ ABBREVIATES = {"git"}
 
 # Words that stand before a command and run it: options with a value, and how many words go before the
 # command.
+# fmt: off
 WRAPPERS: dict[str, tuple[str, int]] = {
     "sudo": ("-u -g -h -p -C -r -t -T -U -D -R --user --group --host --prompt --chdir --chroot", 0),
-    "doas": ("-u -C", 0),
-    "env": ("-u -C -S --unset --chdir --split-string", 0),
-    "nice": ("-n --adjustment", 0),
-    "nohup": ("", 0),
-    "setsid": ("", 0),
-    "stdbuf": ("-i -o -e --input --output --error", 0),
-    "ionice": ("-c -n -p -P -u --class --classdata", 0),
-    "chrt": ("-p", 1),
-    "taskset": ("", 1),
-    "timeout": ("-s -k --signal --kill-after", 1),
-    "gtimeout": ("-s -k --signal --kill-after", 1),
-    "time": ("-f -o --format --output", 0),
-    "command": ("", 0),
-    "builtin": ("", 0),
-    "exec": ("-a", 0),
-    "xargs": (
-        "-a -d -E -I -L -n -P -s --arg-file --delimiter --replace --max-lines --max-args --max-procs",
-        0,
-    ),
-    "flock": ("-w -E --timeout --wait --conflict-exit-code", 1),
-    "unbuffer": ("", 0),
-    "strace": ("-e -o -p -s -u -E -P -a", 0),
-    "ltrace": ("-e -o -p -s -u", 0),
-    "watch": ("-n -d --interval", 0),
-    "entr": ("", 0),
-    "caffeinate": ("-t -w", 0),
-    "xvfb-run": ("-e -f -n -s -w -p", 0),
-    "dbus-run-session": ("", 0),
-    "busybox": ("", 0),
-    "toybox": ("", 0),
-    "chroot": ("--userspec --groups", 1),
-    "fakeroot": ("-l -s -i", 0),
-    "firejail": ("", 0),
-    "parallel": ("-j --jobs -a --arg-file -n --colsep -I --delay --timeout", 0),
-    "proxychains": ("-f", 0),
-    "catchsegv": ("", 0),
-    "dotenv": ("-f -e --file -c", 0),
-    "cross-env": ("", 0),
-    "dumb-init": ("", 0),
-    "tini": ("", 0),
-    "coproc": ("", 0),
+    "doas": ("-u -C", 0), "env": ("-u -C -S --unset --chdir --split-string", 0),
+    "nice": ("-n --adjustment", 0), "nohup": ("", 0), "setsid": ("", 0),
+    "stdbuf": ("-i -o -e --input --output --error", 0), "ionice": ("-c -n -p -P -u --class --classdata", 0),
+    "chrt": ("-p", 1), "taskset": ("", 1), "timeout": ("-s -k --signal --kill-after", 1),
+    "gtimeout": ("-s -k --signal --kill-after", 1), "time": ("-f -o --format --output", 0),
+    "command": ("", 0), "builtin": ("", 0), "exec": ("-a", 0),
+    "xargs": ("-a -d -E -I -L -n -P -s --arg-file --delimiter --replace --max-lines --max-args --max-procs", 0),
+    "flock": ("-w -E --timeout --wait --conflict-exit-code", 1), "unbuffer": ("", 0),
+    "strace": ("-e -o -p -s -u -E -P -a", 0), "ltrace": ("-e -o -p -s -u", 0),
+    "watch": ("-n -d --interval", 0), "entr": ("", 0), "caffeinate": ("-t -w", 0),
+    "xvfb-run": ("-e -f -n -s -w -p", 0), "dbus-run-session": ("", 0), "busybox": ("", 0), "toybox": ("", 0),
+    "chroot": ("--userspec --groups", 1), "fakeroot": ("-l -s -i", 0), "firejail": ("", 0),
+    "parallel": ("-j --jobs -a --arg-file -n --colsep -I --delay --timeout", 0), "proxychains": ("-f", 0),
+    "catchsegv": ("", 0), "dotenv": ("-f -e --file -c", 0), "cross-env": ("", 0), "dumb-init": ("", 0),
+    "tini": ("", 0), "coproc": ("", 0),
 }
+# fmt: on
 
 # Tools that run a tool of the project: `uv run pytest` is a pytest too. "*" stands for one word that is not
 # it.
+# fmt: off
 RUNNERS = {
-    "uv": ("run", "tool run"),
-    "uvx": ("",),
-    "pipx": ("run",),
-    "poetry": ("run",),
-    "pipenv": ("run",),
-    "pdm": ("run",),
-    "hatch": ("run",),
-    "rye": ("run",),
-    "pixi": ("run",),
-    "conda": ("run",),
-    "npx": ("",),
-    "bunx": ("",),
-    "npm": ("exec", "x"),
-    "pnpm": ("exec", "dlx"),
-    "yarn": ("exec", "dlx"),
-    "bun": ("x",),
-    "bundle": ("exec",),
-    "direnv": ("exec *",),
-    "mise": ("exec", "x"),
-    "devbox": ("run",),
+    "uv": ("run", "tool run"), "uvx": ("",), "pipx": ("run",), "poetry": ("run",), "pipenv": ("run",),
+    "pdm": ("run",), "hatch": ("run",), "rye": ("run",), "pixi": ("run",), "conda": ("run",), "npx": ("",),
+    "bunx": ("",), "npm": ("exec", "x"), "pnpm": ("exec", "dlx"), "yarn": ("exec", "dlx"), "bun": ("x",),
+    "bundle": ("exec",), "direnv": ("exec *",), "mise": ("exec", "x"), "devbox": ("run",),
     "docker": ("exec *", "run *", "compose exec *", "compose run *", "container exec *", "container run *"),
-    "podman": ("exec *", "run *"),
-    "docker-compose": ("exec *", "run *"),
-    "kubectl": ("exec *",),
-    "doppler": ("run",),
-    "op": ("run",),
-    "infisical": ("run",),
-    "turbo": ("",),
-    "corepack": ("",),
-    "asdf": ("exec",),
-    "rbenv": ("exec",),
-    "pyenv": ("exec",),
-    "nix": ("develop -c", "shell -c"),
+    "podman": ("exec *", "run *"), "docker-compose": ("exec *", "run *"), "kubectl": ("exec *",),
+    "doppler": ("run",), "op": ("run",), "infisical": ("run",), "turbo": ("",), "corepack": ("",),
+    "asdf": ("exec",), "rbenv": ("exec",), "pyenv": ("exec",), "nix": ("develop -c", "shell -c"),
 }
+# fmt: on
 
 SHELLS = {"sh", "bash", "zsh", "dash", "ksh", "ash", "mksh", "rbash", "fish"}
+# fmt: off
 INTERPRETERS = {
-    "python",
-    "python2",
-    "python3",
-    "node",
-    "nodejs",
-    "ruby",
-    "perl",
-    "php",
-    "deno",
-    "bun",
-    "lua",
+    "python", "python2", "python3", "node", "nodejs", "ruby", "perl", "php", "deno", "bun", "lua",
     "osascript",
 }
+# fmt: on
 
 # What a program does to the files that it is given: r reads, w writes, d deletes; `1` is one operand, `*`
 # those that are left, `$` the last one, `-` an operand that is no file. Options with a file follow.
@@ -1167,35 +1106,13 @@ gh release: -F=r --notes-file=r
 gh gist: r*
 """
 
+# fmt: off
 HOSTED = {
-    "curl",
-    "wget",
-    "http",
-    "https",
-    "xh",
-    "httpie",
-    "ssh",
-    "scp",
-    "sftp",
-    "rsync",
-    "git",
-    "nc",
-    "ncat",
-    "telnet",
-    "ftp",
-    "ping",
-    "dig",
-    "nslookup",
-    "host",
-    "aria2c",
-    "lynx",
-    "w3m",
-    "mosh",
-    "sshfs",
-    "gh",
-    "pip",
+    "curl", "wget", "http", "https", "xh", "httpie", "ssh", "scp", "sftp", "rsync", "git", "nc", "ncat",
+    "telnet", "ftp", "ping", "dig", "nslookup", "host", "aria2c", "lynx", "w3m", "mosh", "sshfs", "gh", "pip",
     "npm",
 }
+# fmt: on
 
 
 def read_files() -> dict[str, tuple[list[str], dict[str, str]]]:
@@ -2579,54 +2496,24 @@ def do_exit(walk: Walk, action: Action, argv: list[str], state: State) -> None:
     walk.out = None
 
 
+# fmt: off
 HANDLERS = {
-    "cd": do_cd,
-    "pushd": do_cd,
-    "popd": do_popd,
-    "eval": do_eval,
-    "source": do_source,
-    ".": do_source,
-    "trap": do_trap,
-    "set": do_set,
-    "shift": do_shift,
-    "unset": do_unset,
-    "read": do_read,
-    "mapfile": do_read,
-    "readarray": do_read,
-    "getopts": do_read,
-    "let": do_read,
-    "echo": do_echo,
-    "printf": do_printf,
-    "cat": do_cat,
-    "tee": do_tee,
-    "pwd": do_pwd,
-    "true": do_true,
-    ":": do_true,
-    "false": do_false,
-    "find": do_find,
-    "ssh": do_ssh,
-    "su": do_su,
-    "script": do_su,
-    "runuser": do_su,
-    "alias": do_alias,
-    "git": do_git,
-    "exit": do_exit,
+    "cd": do_cd, "pushd": do_cd, "popd": do_popd, "eval": do_eval, "source": do_source, ".": do_source,
+    "trap": do_trap, "set": do_set, "shift": do_shift, "unset": do_unset, "read": do_read, "mapfile": do_read,
+    "readarray": do_read, "getopts": do_read, "let": do_read, "echo": do_echo, "printf": do_printf,
+    "cat": do_cat, "tee": do_tee, "pwd": do_pwd, "true": do_true, ":": do_true, "false": do_false,
+    "find": do_find, "ssh": do_ssh, "su": do_su, "script": do_su, "runuser": do_su, "alias": do_alias,
+    "git": do_git, "exit": do_exit,
 }
+# fmt: on
 
+# fmt: off
 DIRECTED = {
-    "git": ("-C",),
-    "make": ("-C", "--directory"),
-    "gmake": ("-C", "--directory"),
-    "pnpm": ("-C", "--dir"),
-    "npm": ("--prefix", "-C"),
-    "yarn": ("--cwd",),
-    "bun": ("--cwd",),
-    "uv": ("--directory",),
-    "cargo": ("-C",),
-    "poetry": ("-C", "--directory"),
-    "go": ("-C",),
-    "ninja": ("-C",),
+    "git": ("-C",), "make": ("-C", "--directory"), "gmake": ("-C", "--directory"), "pnpm": ("-C", "--dir"),
+    "npm": ("--prefix", "-C"), "yarn": ("--cwd",), "bun": ("--cwd",), "uv": ("--directory",),
+    "cargo": ("-C",), "poetry": ("-C", "--directory"), "go": ("-C",), "ninja": ("-C",),
 }
+# fmt: on
 
 
 # -- arguments of one command
@@ -3267,16 +3154,12 @@ def shell_files(action: Action) -> list[tuple[str, str, bool]]:
     return found
 
 
+# fmt: off
 WRITING_FORMATTERS = {
-    "gofmt": ("-w",),
-    "goimports": ("-w",),
-    "prettier": ("--write", "-w"),
-    "eslint": ("--fix",),
-    "clang-format": ("-i",),
-    "shfmt": ("-w",),
-    "autopep8": ("-i",),
-    "yapf": ("-i",),
+    "gofmt": ("-w",), "goimports": ("-w",), "prettier": ("--write", "-w"), "eslint": ("--fix",),
+    "clang-format": ("-i",), "shfmt": ("-w",), "autopep8": ("-i",), "yapf": ("-i",),
 }
+# fmt: on
 
 
 def tar_roles(argv: list[str], given: set[str]) -> tuple[list[str], dict[str, str]]:
@@ -3325,51 +3208,29 @@ def git_files(words: list[str], args: Args, row: tuple | None) -> list[tuple[str
     return found
 
 
+# fmt: off
 FILE_TOOLS = {
-    "Read": "r",
-    "Write": "w",
-    "Edit": "w",
-    "MultiEdit": "w",
-    "NotebookEdit": "w",
-    "NotebookRead": "r",
-    "LS": "l",
-    "Glob": "l",
-    "Grep": "g",
-    "Delete": "d",
+    "Read": "r", "Write": "w", "Edit": "w", "MultiEdit": "w", "NotebookEdit": "w", "NotebookRead": "r",
+    "LS": "l", "Glob": "l", "Grep": "g", "Delete": "d",
 }
+# fmt: on
+# fmt: off
 PATH_KEYS = (
-    "file_path",
-    "notebook_path",
-    "path",
-    "filepath",
-    "filename",
-    "target_file",
-    "file",
-    "absolute_path",
+    "file_path", "notebook_path", "path", "filepath", "filename", "target_file", "file", "absolute_path",
 )
+# fmt: on
 TWO_PATHS = (("source", "d"), ("old_path", "d"), ("destination", "w"), ("new_path", "w"), ("target", "w"))
 WRITE_NAMES = re.compile(
     r"write|edit|create|update|save|append|put|insert|replace|patch|upload|rename|move|copy|touch"
 )
 DELETE_NAMES = re.compile(r"delete|remove|unlink|rmdir|trash")
 SHELL_NAMES = re.compile(r"bash|shell|exec|terminal|command|process|monitor|run_in", re.I)
+# fmt: off
 NO_SHELL = {
-    "Read",
-    "Write",
-    "Edit",
-    "MultiEdit",
-    "NotebookEdit",
-    "Glob",
-    "Grep",
-    "LS",
-    "WebFetch",
-    "WebSearch",
-    "Task",
-    "Agent",
-    "Skill",
-    "TodoWrite",
-    "Stop",
+    "Read", "Write", "Edit", "MultiEdit", "NotebookEdit", "Glob", "Grep", "LS", "WebFetch", "WebSearch",
+    "Task", "Agent", "Skill", "TodoWrite", "Stop",
 }
+# fmt: on
 
 
 def tool_files(action: Action) -> list[tuple[str, str, bool]]:
@@ -4093,24 +3954,14 @@ class Judge:
         return self.facts(p, lambda action, call: self.edits(action, call, globs))
 
 
+# fmt: off
 PREDICATES = {
-    "all": Judge.all,
-    "any": Judge.any,
-    "not": Judge.not_,
-    "always": Judge.always,
-    "command": Judge.command,
-    "path": Judge.path,
-    "content": Judge.content,
-    "message": Judge.message,
-    "host": Judge.host,
-    "tool": Judge.tool,
-    "mcp": Judge.mcp,
-    "agent": Judge.agent,
-    "prompt": Judge.prompt,
-    "seen": Judge.seen,
-    "ran": Judge.ran,
-    "edited": Judge.edited,
+    "all": Judge.all, "any": Judge.any, "not": Judge.not_, "always": Judge.always, "command": Judge.command,
+    "path": Judge.path, "content": Judge.content, "message": Judge.message, "host": Judge.host,
+    "tool": Judge.tool, "mcp": Judge.mcp, "agent": Judge.agent, "prompt": Judge.prompt, "seen": Judge.seen,
+    "ran": Judge.ran, "edited": Judge.edited,
 }
+# fmt: on
 
 
 # -- commands
@@ -4715,19 +4566,12 @@ def load_policy(path: str) -> tuple[dict, Index | FileIndex]:
     return data, Index(data.pop("rules"))
 
 
+# fmt: off
 KEPT = (
-    "command",
-    "cmd",
-    "cwd",
-    "workdir",
-    "url",
-    "subagent_type",
-    *PATH_KEYS,
-    "paths",
-    "source",
-    "destination",
+    "command", "cmd", "cwd", "workdir", "url", "subagent_type", *PATH_KEYS, "paths", "source", "destination",
     "patch",
 )
+# fmt: on
 
 
 def remember(folder: str, call: dict, blocked: bool) -> None:
