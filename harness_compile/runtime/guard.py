@@ -951,7 +951,8 @@ WRAPPERS: dict[str, tuple[str, int]] = {
     "chrt": ("-p", 1), "taskset": ("", 1), "timeout": ("-s -k --signal --kill-after", 1),
     "gtimeout": ("-s -k --signal --kill-after", 1), "time": ("-f -o --format --output", 0),
     "command": ("", 0), "builtin": ("", 0), "exec": ("-a", 0),
-    "xargs": ("-a -d -E -I -L -n -P -s --arg-file --delimiter --replace --max-lines --max-args --max-procs", 0),
+    "xargs": ("-a -d -E -I -L -n -P -s --arg-file --delimiter --replace --max-lines --max-args"
+              " --max-procs", 0),
     "flock": ("-w -E --timeout --wait --conflict-exit-code", 1), "unbuffer": ("", 0),
     "strace": ("-e -o -p -s -u -E -P -a", 0), "ltrace": ("-e -o -p -s -u", 0),
     "watch": ("-n -d --interval", 0), "entr": ("", 0), "caffeinate": ("-t -w", 0),
