@@ -15,6 +15,7 @@ Names and contracts were observed on Claude Code 2.1.330, Letta Code 0.32.18, Pi
 from __future__ import annotations
 
 import json
+import re
 
 SHAPES = ("claude_code", "dcode", "letta_code", "letta_mod", "pi", "openclaw", "deepagents")
 
@@ -204,14 +205,23 @@ def failed(said: str, payload: dict) -> bool:
     )
 
 
+# What steers a terminal or turns the direction of text, as in `distill.errors`; here line ends stay.
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+def printable(text: str) -> str:
+    """A text of a memory, which a harness may show on a terminal: its control characters made visible."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def reason(decision: dict) -> str:
-    """What the agent reads: the rule's message, what to do instead, where it comes from."""
+    """What the agent reads: the rule's message, what to do instead, where it comes from, all printable."""
     text = decision.get("message", "")
     if decision.get("instead"):
         text += f" Instead: {decision['instead']}"
     if decision.get("source"):
         text += f" ({decision['rule']}, {decision['source']}:{decision['line']})"
-    return text.strip() or "refused by a rule compiled from memory"
+    return printable(text.strip()) or "refused by a rule compiled from memory"
 
 
 def answer(shape: str, event: str, decision: dict) -> tuple[int, str, str]:
@@ -220,7 +230,7 @@ def answer(shape: str, event: str, decision: dict) -> tuple[int, str, str]:
     """
     what = decision["decision"]
     text = reason(decision)
-    told = decision.get("context", "") or (text if what == "warn" else "")
+    told = printable(decision.get("context", "")) or (text if what == "warn" else "")
     if NATIVE[shape] is HOOKS:
         return hook_answer(shape, event, what, text, told)
     refused = what in ("deny", "require")

@@ -6,12 +6,14 @@ The payloads are written as the harnesses send them. Not covered: the harnesses 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distill import errors
 from distill.records import Span
 from harness_compile import rules as r
 from harness_compile.runtime import guard, payloads
@@ -201,10 +203,39 @@ def test_the_words_of_each_harness() -> None:
 def test_a_message_survives_every_answer(message: str, shape: str) -> None:
     status, out, err = payloads.answer(shape, "pre_tool", decision("deny") | {"message": message})
     assert (
-        message.strip()[:100]
+        payloads.printable(message.strip())[:100]
         in (err if status == 2 else json.loads(out).get("reason", out) + str(json.loads(out)))
         or out
     )
+
+
+HOSTILE = "a\x1b[2Jb\x9bc\x08d\re\u202ef\u200bg\ufeffh\ti\nj"
+SHOWN = "a\ufffd[2Jb\ufffdc\ufffdd\ufffde\ufffdf\ufffdg\ufffdh\ti\nj"
+
+
+@pytest.mark.parametrize("shape", payloads.SHAPES)
+@pytest.mark.parametrize(("what", "event", "key"), [
+    ("deny", "pre_tool", "message"), ("ask", "pre_tool", "instead"), ("require", "stop", "message"),
+    ("warn", "post_tool", "message"), ("deny", "pre_tool", "source"), ("allow", "session_start", "context"),
+])  # fmt: skip
+def test_no_text_of_a_memory_steers_a_terminal(shape: str, what: str, event: str, key: str) -> None:
+    _, out, err = payloads.answer(shape, event, decision(what) | {key: HOSTILE})
+    said = err + "".join(texts(json.loads(out)) if out else ())
+    assert SHOWN in said
+    assert not errors.CONTROL.search(said.replace("\n", ""))
+
+
+def test_what_steers_a_terminal_is_the_same_everywhere() -> None:
+    every = "".join(map(chr, range(0x11000)))
+    assert payloads.printable(every.replace("\n", "")) == errors.printable(every.replace("\n", ""))
+
+
+def texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for one in value.values():
+            yield from texts(one)
+    elif isinstance(value, str):
+        yield value
 
 
 def test_what_is_no_payload_is_refused() -> None:
