@@ -153,7 +153,7 @@ def _unique(entries: Sequence[Installed]) -> Iterator[Installed]:
 
 
 def _sources(root: Path, spans: Mapping[str, tuple[str, Span]]) -> Iterator[Source]:
-    """The memory lines of the rules, and whether they can be seen from here at all."""
+    """The memory lines of the rules, and whether they can be seen from here at all. Raises RecordError."""
     files: dict[str, bytes | None] = {}
     for rule, (unit, span) in spans.items():
         if span.source not in files:
@@ -161,6 +161,13 @@ def _sources(root: Path, spans: Mapping[str, tuple[str, Span]]) -> Iterator[Sour
                 files[span.source] = (root / span.source).read_bytes()
             except OSError:
                 files[span.source] = None
+            except ValueError:  # a NUL byte, or half of a character: no system has such a name
+                raise RecordError(
+                    f"the rule {printable(rule)} names a source that is no path",
+                    file=printable(span.source).encode("utf-8", "replace").decode(),
+                    line=span.line,
+                    mend="compile the bundle again",
+                ) from None
         data = files[span.source]
         seen = data is not None and digest(data[span.start : span.end]) == span.digest
         yield Source(rule=rule, unit=unit, span=span, seen=seen)

@@ -314,7 +314,7 @@ def _memory(source: Source, folder: Path, files: dict[str, bytes | None]) -> Mem
     if span.source not in files:
         try:
             files[span.source] = (folder / span.source).read_bytes()
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a NUL byte, which is in no file's name
             files[span.source] = None
     data = files[span.source]
     if data is None:  # a memory that was never to be seen from here says nothing by not being there

@@ -494,6 +494,14 @@ def test_a_bundle_that_was_edited_is_refused(tmp_path: Path) -> None:
         plan_changes(bundle(tmp_path / "c", {"../guard.py": ("guard.py", "whole", b"1")}), tmp_path)
 
 
+@pytest.mark.parametrize("source", ["a\0b.md", "a\ud800.md"])
+def test_a_rule_from_a_source_that_is_no_path_is_refused(source: str, tmp_path: Path) -> None:
+    odd = Span(source=source, start=0, end=1, line=7, digest=digest(b"x"))
+    with pytest.raises(RecordError, match=r"^a.+:7: the rule r names .+ no path; compile") as said:
+        plan_entries([], tmp_path, harness="h", spans={"r": ("u", odd)})
+    assert "\0" not in str(said.value)
+
+
 def test_the_diff_says_exactly_what_changes(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_bytes(b'{\r\n  "a": [\r\n    "mine"\r\n  ]\r\n}')
     wanted = [

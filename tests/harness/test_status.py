@@ -13,8 +13,8 @@ from distill.records import Span, digest
 from harness_compile.apply import apply, rollback
 from harness_compile.changes import plan_entries
 from harness_compile.install.blocks import lines, mark_of
-from harness_compile.install.records import Installed
-from harness_compile.status import Status, status
+from harness_compile.install.records import Installed, Source
+from harness_compile.status import Status, _memory, status
 
 MEMORY = "# Rules\n\n- Never force-push.\n- Use pnpm, not npm.\n"
 HOOK = {"matcher": "Bash", "hooks": [{"type": "command", "command": "python3 guard.py", "timeout": 10}]}
@@ -155,6 +155,11 @@ def test_a_rule_is_stale_when_its_line_changed(root: Path, text: str | None, pus
     said = status(root)
     assert memories(said) == {"push": push, "pnpm": pnpm}
     assert said.sound == ("stale" not in (push, pnpm))
+
+
+def test_a_source_that_is_no_path_is_unknown(tmp_path: Path) -> None:
+    source = Source(rule="r", unit="u", span=span("Never", "a\0b.md"), seen=False)
+    assert _memory(source, tmp_path, {}) == "unknown"
 
 
 def test_a_memory_that_is_elsewhere_is_unknown_until_it_is_named(tmp_path: Path) -> None:
