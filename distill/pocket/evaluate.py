@@ -211,7 +211,7 @@ It is no assistant: outside the forms of its world it says little of use.
 
 Trained from scratch by `python -m distill.pocket.build --minutes {run["minutes"]:g} --seed {run["seed"]}`: {run["step"]:,} steps, {run["tokens"] / 1e6:.1f} M tokens,
 {run["seconds"] / 60:.0f} minutes on two CPU cores (torch {run["torch"]}), memories grown to {run["level"]} units. Data: the procedural world of
-`distill/pocket/world.py`, with sentences of the reference documentation that Python {run["python"]} carries as prose to quote.
+`distill/pocket/world.py`, with sentences of the documentation that an installation of Python {run["python"]} carries as prose to quote.
 {run.get("note", "")}
 
 Scores on worlds, entities and values that training never had, memories of {UNITS} units; cloze on sections of up to {SECTION} tokens of real

@@ -121,8 +121,8 @@ def reference_sentences() -> tuple[str, ...]:
             for node in ast.walk(tree)
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
         ]
-    found = {d.metadata["Name"].lower(): d.metadata for d in importlib.metadata.distributions()}
-    texts += [(found[x].get("Description") or "")[:20_000] for x in sorted(found) if x != "memory-distill"]
+    found = {d.name.lower(): d.metadata.json for d in importlib.metadata.distributions()}
+    texts += [str(found[x].get("description", ""))[:20_000] for x in sorted(found) if x != "memory-distill"]
     out: dict[str, None] = {}
     for text in texts:
         for flat in _paragraphs(text):
