@@ -7,12 +7,13 @@ draft's `rest`. Not covered: prohibitions (`phrases`).
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from harness_compile.lower import objects, tails
 from harness_compile.lower.draft import Draft, any_of
 from harness_compile.lower.normalise import Clause
 from harness_compile.lower.phrases import NEVER, WHO
-from harness_compile.lower.verbs import meaning, places_of
+from harness_compile.lower.verbs import meaning, places_of, uncovered
 from harness_compile.rules import Path, Predicate
 
 ASK_BEFORE = re.compile(
@@ -70,20 +71,22 @@ def ask(clause: Clause, previous: Clause | None = None) -> list[Draft] | None:
 
 
 def ask_about(clause: Clause, phrase: str, previous: Clause | None = None) -> list[Draft] | None:
-    """Drafts that ask before a list of things is done; each stands on its own, unreadable ones are left."""
+    """Drafts that ask before a list of things is done; `rest` says what was not readable."""
     tail = tails.cut(re.sub(r"^(?:you |any |running any of )", "", phrase))
     whole = _ask_one(clause, tail.core, tail.examples, previous)
     if whole is not None:
         return whole
     parts = objects.items(tail.core)
     found: list[Draft] = []
+    rest: list[str] = []
     verb = objects.base(tail.core).split(" ")[0]
     for part in parts:
         drafts = _ask_one(clause, part, "", previous)
         if drafts is None and "§" in part:
             drafts = _ask_one(clause, f"{verb} {part}", "", previous)
         found += drafts or []
-    return found or None
+        rest += [] if drafts else [clause.shown(part)]
+    return [replace(one, rest=" or ".join(filter(None, (one.rest, *rest)))) for one in found] or None
 
 
 def _ask_one(clause: Clause, phrase: str, examples: str, previous: Clause | None) -> list[Draft] | None:
@@ -120,7 +123,12 @@ def _ask_one(clause: Clause, phrase: str, examples: str, previous: Clause | None
         found = meaning(clause, f"edit {re.sub(r'^changes? to ', '', core)}", examples, previous)
     if found is None:
         return None
-    return [Draft(kind="ask_command", when=any_of(found[1]), effect="ask", tool=found[2], raw=clause.raw)]
+    rest = uncovered(clause, core)
+    return [
+        Draft(
+            kind="ask_command", when=any_of(found[1]), effect="ask", tool=found[2], raw=clause.raw, rest=rest
+        )
+    ]
 
 
 ONLY_PLACE = re.compile(

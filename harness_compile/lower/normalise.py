@@ -91,6 +91,10 @@ class Clause:
         """The code that a mark like `§0` stands for."""
         return self.codes[int(mark[1:])]
 
+    def shown(self, text: str) -> str:
+        """A part of the text with its codes in the place of their marks, for people."""
+        return re.sub(r"§(\d+)", lambda match: f"`{self.codes[int(match[1])]}`", text)
+
     def with_text(self, text: str) -> Clause:
         """The same codes under another text."""
         return Clause(text.strip(" ,;:—"), self.codes, self.raw)

@@ -140,7 +140,8 @@ def _forbid_phrase(clause: Clause, phrase: str, previous: Clause | None) -> list
             tests, effect = exempt, "deny"
     if effect == "ask":
         kind = "ask_command"
-    return [Draft(kind=kind, when=any_of(tests), effect=effect, tool=tool, raw=clause.raw)]
+    rest = verbs.uncovered(clause, core)
+    return [Draft(kind=kind, when=any_of(tests), effect=effect, tool=tool, raw=clause.raw, rest=rest)]
 
 
 def _exempt(clause: Clause, doubt: str, tests: list[Predicate]) -> list[Predicate] | None:
@@ -190,4 +191,5 @@ def _one_by_one(clause: Clause, core: str, end: str, previous: Clause | None) ->
         found = _forbid_phrase(clause, f"{part}{end}", previous)
         drafts += found or []
         rest += [] if found else [part]
-    return [replace(draft, rest=" or ".join(rest)) for draft in drafts] or None
+    said = [clause.shown(part) for part in rest]
+    return [replace(one, rest=" or ".join(filter(None, (one.rest, *said)))) for one in drafts] or None

@@ -109,6 +109,25 @@ def meaning(
     return None
 
 
+# After what was named: no rule covers it.
+CATCH_ALL = re.compile(r"(?:similar|etc|the like|equivalents?|others?|other \w+|interactive)\b[^§]*$")
+
+
+def uncovered(clause: Clause, core: str) -> str:
+    """The catch-alls after the commands that a phrase names ("or any interactive command"), which `meaning`
+    leaves out; "" where there is none.
+    """
+    match = RUN.match(core)
+    found = [
+        item
+        for item in objects.items(match["what"] if match else core)[1:]
+        if CATCH_ALL.match(item)
+        and objects.action(clause, f"use {item}") is None
+        and objects.action(clause, item) is None
+    ]
+    return " or ".join(found)
+
+
 def _commands(clause: Clause, what: str, examples: str) -> tuple[str, list[Predicate], str] | None:
     tests: list[Predicate] = []
     owner = re.fullmatch(
@@ -134,12 +153,8 @@ def _commands(clause: Clause, what: str, examples: str) -> tuple[str, list[Predi
             test = objects.commands(("git push --force",))
         if test is None:
             test = objects.action(clause, f"use {item}") or objects.action(clause, item)
-        if (
-            test is None
-            and tests
-            and re.match(r"(?:similar|etc|the like|equivalents?|others?|other \w+|interactive)\b[^§]*$", item)
-        ):
-            continue  # a catch-all after what was named
+        if test is None and tests and CATCH_ALL.match(item):
+            continue  # what is left is said: `uncovered`
         if test is None:
             return None
         if isinstance(test, Command) and test.program[0] in ("cat", "head", "tail") and not test.args:

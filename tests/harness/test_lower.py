@@ -246,6 +246,30 @@ def test_what_of_a_unit_was_left_is_said() -> None:
     assert found.left and not found.whole
 
 
+REST = [
+    (
+        "Ask before running `terraform apply`, frobnicating the `blorp`, or pushing.",
+        2,
+        "frobnicating the `blorp`",
+    ),
+    ("Ask before deleting files, running `terraform apply`, or making big decisions.", 2, "big decisions"),
+    ("Ask before running `make clean`, `make deploy` or similar commands.", 1, "similar commands"),
+    ("Never run `git rebase -i`, `git add -i`, or any interactive command.", 1, "interactive command"),
+    ("Don't use `vim`, `nano` or similar editors.", 1, "similar editors"),
+    ("Never use `sed`, `awk`, etc.", 1, "etc"),
+    ("Don't run `npm` or `yarn`.", 1, ""),
+    ("Ask before running `make clean` or `make deploy`.", 1, ""),
+]
+
+
+@pytest.mark.parametrize(("text", "count", "rest"), REST)
+def test_what_of_a_list_has_no_rule_is_said(text: str, count: int, rest: str) -> None:
+    found = account_of(unit(text))
+    assert len(found.rules) == count
+    assert bool(found.left) == bool(rest)
+    assert rest in "".join(found.left) and "§" not in "".join(found.left)
+
+
 def test_a_rule_stands_where_its_own_sentence_does() -> None:
     raw = "Be kind.\nNever run\n`make clean`. The sky is blue."
     found = lower(unit(" ".join(raw.split())), raw)
