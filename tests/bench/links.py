@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from distill.memory import unit_id
-from distill.memory.conflict import links
-from distill.memory.hostile import marked
-from distill.memory.personal import personal
-from distill.memory.stable import stability
+from distill.memory.evidence.conflict import links
+from distill.memory.evidence.hostile import marked
+from distill.memory.evidence.personal import personal
+from distill.memory.evidence.stable import stability
 from distill.records import MemoryUnit
 
 SIZES = (100, 1_000, 10_000)

@@ -29,9 +29,9 @@ from rich.console import Console
 from rich.table import Table
 
 from distill.memory import read
-from distill.memory.history import Past, past_of
-from distill.memory.lineage import Lineage
-from distill.memory.stable import MIN_AGE_DAYS, Evidence, stability
+from distill.memory.evidence.history import Past, past_of
+from distill.memory.evidence.lineage import Lineage
+from distill.memory.evidence.stable import MIN_AGE_DAYS, Evidence, stability
 from distill.records import MemoryUnit
 
 RESAMPLES = 5000

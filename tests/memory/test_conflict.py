@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distill.memory import unit_id
-from distill.memory.conflict import links, preferred, with_conflicts
+from distill.memory.evidence.conflict import links, preferred, with_conflicts
 from distill.records import MemoryUnit, Scope, Span
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from distill.memory import read
-from distill.memory.history import from_git, with_history
-from distill.memory.lineage import Lineage
+from distill.memory.evidence.history import from_git, with_history
+from distill.memory.evidence.lineage import Lineage
 
 DAY = "2026-03-{:02d}T12:00:00+00:00"
 PORT = "- The relay listens on port 6120."

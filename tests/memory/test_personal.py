@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.memory.personal import find, personal
+from distill.memory.evidence.personal import find, personal
 
 MAIL, PHONE = "an e-mail address", "a phone number"
 LINK = "an address that lets in whoever has it"

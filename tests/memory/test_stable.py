@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill.memory.history import Past
-from distill.memory.stable import Evidence, path_in, stability, volatile
+from distill.memory.evidence.history import Past
+from distill.memory.evidence.stable import Evidence, path_in, stability, volatile
 from distill.records import MemoryUnit, Span
 
 TODAY = date(2026, 6, 1)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from distill.memory.documents import Memory
 from distill.memory.files import MAX_BYTES, NEWLINE
-from distill.memory.lineage import FileHistory, Lineage, LineHistory
+from distill.memory.evidence.lineage import FileHistory, Lineage, LineHistory
 from distill.records import MemoryUnit
 
 SECONDS = 60

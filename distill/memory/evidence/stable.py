@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import PurePosixPath
 
-from distill.memory.history import Past
+from distill.memory.evidence.history import Past
 from distill.records import MemoryUnit
 
 MIN_AGE_DAYS = 14
