@@ -34,9 +34,27 @@ MANY = "\1"  # the same unquoted: it may also be no word, or several
 STAR, MARK, CLASS = "\2", "\3", "\4"  # unquoted * ? [ while a word is being expanded
 GLOBBING = str.maketrans("*?[", STAR + MARK + CLASS)
 LITERAL = str.maketrans(STAR + MARK + CLASS, "*?[")
-UNKNOWN = re.compile("[\0\1]")
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-ASSIGN = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\[[^\]]*\])?(\+?=)")
+
+
+class Late:
+    """A pattern that is compiled when it is first asked: a call needs a few of them, and all of them together
+    take longer than the call itself."""
+
+    def __init__(self, text: str, flags: int = 0) -> None:
+        self.said = (text, flags)
+
+    def __getattr__(self, name: str):
+        value = getattr(re.compile(*self.said), name)
+        setattr(self, name, value)
+        return value
+
+
+UNKNOWN = Late("[\0\1]")
+NAME = Late(r"[A-Za-z_][A-Za-z0-9_]*")
+ASSIGN = Late(r"([A-Za-z_][A-Za-z0-9_]*)(\[[^\]]*\])?(\+?=)")
+PLAIN = Late(r"[^\s;&|()<>'\"\\$`]+")
+REDIRECTION = Late(r"(\d+|\{[A-Za-z_]\w*\})?(<<<|<<-|<<|<&|<>|<|>>|>&|>\||>|&>>|&>)")
+EMPTY = Late(r"\(\s*\)")
 BLANK = " \t"
 META = " \t\n;&|()<>"
 
@@ -379,7 +397,7 @@ class Parser:
 
     def keyword(self) -> str:
         """The unquoted word at the cursor, not read."""
-        match = re.compile(r"[^\s;&|()<>'\"\\$`]+").match(self.s, self.i)
+        match = PLAIN.match(self.s, self.i)
         return match[0] if match and (match.end() == self.n or self.s[match.end()] in META) else ""
 
     def expect(self, word: str) -> None:
@@ -652,9 +670,7 @@ class Parser:
 
     def redirect(self) -> list | None:
         """[fd, operator, where it stands, word], or None where no redirection begins."""
-        match = re.compile(r"(\d+|\{[A-Za-z_]\w*\})?(<<<|<<-|<<|<&|<>|<|>>|>&|>\||>|&>>|&>)").match(
-            self.s, self.i
-        )
+        match = REDIRECTION.match(self.s, self.i)
         if not match or (match[2] in ("<", ">") and self.s.startswith("(", match.end()) and not match[1]):
             return None
         if match[2].startswith("&") and match[1]:
@@ -716,8 +732,8 @@ class Parser:
             words.append(word)
             if len(words) == 1 and not assigns and not redirects:
                 self.blanks()
-                if self.at("(") and re.compile(r"\(\s*\)").match(self.s, self.i):
-                    self.i = re.compile(r"\(\s*\)").match(self.s, self.i).end()  # type: ignore[union-attr]
+                if self.at("(") and EMPTY.match(self.s, self.i):
+                    self.i = EMPTY.match(self.s, self.i).end()  # type: ignore[union-attr]
                     self.newlines()
                     return ("function", plain(words[0]), self.command())
         if not assigns and not words and not redirects:
@@ -738,7 +754,7 @@ ESCAPES = {
     "n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "v": "\v",
 }
 # fmt: on
-ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|[0-7]{1,3}|c.|.)", re.S)
+ESCAPE = Late(r"\\(x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|[0-7]{1,3}|c.|.)", re.S)
 
 
 def unescape(text: str) -> str:
@@ -3067,7 +3083,7 @@ def normal(path: str) -> str:
 # -- what an action does to files
 
 
-NO_FILE = re.compile(r"/dev/(null|zero|random|urandom|stdin|stdout|stderr|tty|fd(/.*)?)$|\0?/dev/fd/.*|-")
+NO_FILE = Late(r"/dev/(null|zero|random|urandom|stdin|stdout|stderr|tty|fd(/.*)?)$|\0?/dev/fd/.*|-")
 RECURSIVE = {"-r", "-R", "--recursive", "-rf", "-fr", "-a", "--archive"}
 
 
@@ -3221,11 +3237,11 @@ PATH_KEYS = (
 )
 # fmt: on
 TWO_PATHS = (("source", "d"), ("old_path", "d"), ("destination", "w"), ("new_path", "w"), ("target", "w"))
-WRITE_NAMES = re.compile(
+WRITE_NAMES = Late(
     r"write|edit|create|update|save|append|put|insert|replace|patch|upload|rename|move|copy|touch"
 )
-DELETE_NAMES = re.compile(r"delete|remove|unlink|rmdir|trash")
-SHELL_NAMES = re.compile(r"bash|shell|exec|terminal|command|process|monitor|run_in", re.I)
+DELETE_NAMES = Late(r"delete|remove|unlink|rmdir|trash")
+SHELL_NAMES = Late(r"bash|shell|exec|terminal|command|process|monitor|run_in", re.I)
 # fmt: off
 NO_SHELL = {
     "Read", "Write", "Edit", "MultiEdit", "NotebookEdit", "Glob", "Grep", "LS", "WebFetch", "WebSearch",
@@ -3355,12 +3371,12 @@ def added_lines(new: str, old: str) -> str:
 
 GH_TEXT = {"pr": "pr", "issue": "issue", "release": "release"}
 MESSAGE_TOOLS = (
-    ("commit", re.compile(r"commit|create_or_update_file|push_files")),
-    ("review", re.compile(r"review")),
-    ("comment", re.compile(r"comment")),
-    ("pr", re.compile(r"pull_?request|merge_?request|(?:^|_)(?:pr|mr)(?:_|$)")),
-    ("issue", re.compile(r"issue")),
-    ("release", re.compile(r"release")),
+    ("commit", Late(r"commit|create_or_update_file|push_files")),
+    ("review", Late(r"review")),
+    ("comment", Late(r"comment")),
+    ("pr", Late(r"pull_?request|merge_?request|(?:^|_)(?:pr|mr)(?:_|$)")),
+    ("issue", Late(r"issue")),
+    ("release", Late(r"release")),
 )
 
 
@@ -3506,11 +3522,14 @@ def gh_messages(words: list[str], args: Args, action: Action, disk: Disk) -> lis
 # -- hosts
 
 
-URL = re.compile(r"\b[a-z][a-z0-9+.-]*://(?:[^/@\s'\"]*@)?([A-Za-z0-9.\-\0\1]+)", re.I)
-REMOTE = re.compile(r"^(?:[\w.-]+@)?([A-Za-z0-9.\-]+\.[A-Za-z]{2,}|localhost|[\w-]+):(?!//)")
-BARE = re.compile(
-    r"^(?:[\w.-]+@)?((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}|localhost|\d+\.\d+\.\d+\.\d+)(?:[:/].*)?$"
-)
+URL = Late(r"\b[a-z][a-z0-9+.-]*://(?:[^/@\s'\"]*@)?([A-Za-z0-9.\-\0\1]+)", re.I)
+REMOTE = Late(r"^(?:[\w.-]+@)?([A-Za-z0-9.\-]+\.[A-Za-z]{2,}|localhost|[\w-]+):(?!//)")
+BARE = Late(r"^(?:[\w.-]+@)?((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}|localhost|\d+\.\d+\.\d+\.\d+)(?:[:/].*)?$")
+
+
+def urls(text: str) -> list[str]:
+    """The hosts of the URLs in a text."""
+    return [match[1] for match in URL.finditer(text)] if "://" in text else []
 
 
 def hosts(action: Action) -> list[str]:
@@ -3522,19 +3541,17 @@ def hosts(action: Action) -> list[str]:
                 and len(value) < 5000
                 and action.tool not in ("Write", "Edit", "MultiEdit")
             ):
-                found += [match[1] for match in URL.finditer(value)]
+                found += urls(value)
         return found
     name = base(action.argv[0]) if action.argv else ""
     if name not in HOSTED:
         return (
-            [match[1] for word in action.argv[1:] for match in URL.finditer(word)]
-            if name not in ("echo", "printf")
-            else []
+            [url for word in action.argv[1:] for url in urls(word)] if name not in ("echo", "printf") else []
         )
     for word, kind in action.args.words:
-        urls = [match[1] for match in URL.finditer(word)]
-        found += urls
-        if not urls and kind != 1:
+        reached = urls(word)
+        found += reached
+        if not reached and kind != 1:
             match = REMOTE.match(word) if name in ("scp", "rsync", "git", "sftp") else BARE.match(word)
             if match:
                 found.append(match[1])
@@ -3544,7 +3561,7 @@ def hosts(action: Action) -> list[str]:
                 found.append(ANY)
     for _, value, _ in action.args.flags:
         if value:
-            found += [match[1] for match in URL.finditer(value)]
+            found += urls(value)
     return found
 
 
@@ -3801,7 +3818,8 @@ class Judge:
     def host(self, p: dict) -> int:
         if self.action.loose:
             return MAYBE
-        return max((any_glob(p["hosts"], one.lower()) for one in hosts(self.action)), default=NO)
+        wanted = [one.lower() for one in p["hosts"]]
+        return max((any_glob(wanted, one.lower()) for one in hosts(self.action)), default=NO)
 
     # -- tools
 
@@ -4173,7 +4191,7 @@ def could(globs, word: str) -> bool:
 
 
 SEVERITY = {"deny": 4, "hide": 4, "ask": 3, "require": 2, "warn": 1}
-LITERAL_PART = re.compile(r"[*?\[\]{}!]")
+LITERAL_PART = Late(r"[*?\[\]{}!]")
 
 
 def triggers(predicate: dict) -> set[str] | None:
@@ -4181,7 +4199,11 @@ def triggers(predicate: dict) -> set[str] | None:
     test = predicate.get("test")
     if test == "command":
         names = predicate.get("program") or ["*"]
-        return {"c*" if LITERAL_PART.search(name) else "c:" + base(name) for name in names}
+        subs = {sub[0] for sub in predicate.get("sub") or () if sub}
+        ends = {""} if not subs or any(map(LITERAL_PART.search, subs)) else {" " + sub for sub in subs}
+        return {
+            "c*" if LITERAL_PART.search(name) else "c:" + base(name) + end for name in names for end in ends
+        }
     if test in ("path", "content"):
         keys = set()
         for glob in predicate.get("globs") or ["**"]:
@@ -4192,7 +4214,13 @@ def triggers(predicate: dict) -> set[str] | None:
     if test == "message":
         return {"m*"}
     if test == "host":
-        return {"h*"}
+        names = [name.lower() for name in predicate["hosts"]]
+        return {
+            "h*"
+            if LITERAL_PART.search(name[2:]) or (name[:1] in "*?[" and name[:2] != "*.")
+            else "h:" + name.removeprefix("*.")
+            for name in names
+        }
     if test == "tool":
         return {"t*" if LITERAL_PART.search(name) else "t:" + name for name in predicate["names"]}
     if test == "mcp":
@@ -4246,8 +4274,8 @@ def rule_keys(rule: dict) -> set[str]:
 
 
 def call_keys(call: Call) -> tuple[set[str], set[str]]:
-    """The keys of a call, and the classes (c, p) of which it may have any."""
-    keys = {"*", "t*", "t:" + call.tool}
+    """The keys of a call, and the beginnings of those of which it may have any."""
+    keys = {"*", "t*", "t:" + call.tool, "h*"}
     wild: set[str] = set()
     if call.agent or call.tool in ("Task", "Agent"):
         keys.add("a*")
@@ -4255,19 +4283,32 @@ def call_keys(call: Call) -> tuple[set[str], set[str]]:
         keys |= {"s*", "s:" + call.tool[5:].partition("__")[0]}
     for action in call.actions:
         if action.loose:
-            wild |= {"c", "p"}
-            keys |= {"c*", "p*", "h*", "m*"}
+            wild |= {"c:", "n:", "x:", "h:"}
+            keys |= {"c*", "p*", "m*"}
             continue
         if action.argv:
-            name = base(action.argv[0])
             keys.add("c*")
             if UNKNOWN.search(action.argv[0]):
-                wild.add("c")
-            keys.add("c:" + name)
+                wild.add("c:")
+            for name in programs(action, call.disk):
+                keys.add("c:" + name)
+                for word, _ in action.args.words:
+                    if UNKNOWN.search(word):
+                        wild.add("c:" + name + " ")
+                    else:
+                        keys.add("c:" + name + " " + word)
+        for host in hosts(action):
+            if UNKNOWN.search(host):
+                wild.add("h:")
+            host = "." + host.lower()
+            while host:
+                host = host[1:]
+                keys.add("h:" + host)
+                host = host[host.find(".") :] if "." in host else ""
         for _, place in files(action, call.disk):
             keys.add("p*")
             if place.tree or UNKNOWN.search(place.absolute):
-                wild.add("p")
+                wild |= {"n:", "x:"}
             for _, absolute in place.names:
                 for part in absolute.split("/"):
                     keys.add("n:" + part)
@@ -4277,11 +4318,17 @@ def call_keys(call: Call) -> tuple[set[str], set[str]]:
                         dot = part.find(".", dot + 1)
         if action.argv is None or (action.argv and base(action.argv[0]) in ("git", "gh", "glab", "hub")):
             keys.add("m*")
-        keys.add("h*")
     return {call.event + " " + key for key in keys}, {call.event + " " + one for one in wild}
 
 
-WILD = {"c": ("c:", "c*"), "p": ("n:", "x:", "p*")}
+def programs(action: Action, disk: Disk) -> set[str]:
+    """The last names of a program, as it is called and as a link leads to it."""
+    word = action.argv[0] if action.argv else ""
+    found = {base(word)}
+    if "/" in word and not word.startswith("/usr/"):
+        for cwd in action.cwd:
+            found |= {base(absolute) for _, absolute in Place(word, cwd, disk, False).names}
+    return found
 
 
 class Index:
@@ -4298,9 +4345,8 @@ class Index:
         numbers: set[int] = set()
         for key in keys:
             numbers.update(self.by_key.get(key, ()))
-        for one in wild:
-            event, _, kind = one.partition(" ")
-            starts = tuple(event + " " + start for start in WILD[kind])
+        if wild:
+            starts = tuple(wild)
             for key, found in self.by_key.items():
                 if key.startswith(starts):
                     numbers.update(found)
@@ -4511,11 +4557,11 @@ def policy_files(policy) -> dict[str, bytes]:
 
 
 def uses_session(rule: dict) -> bool:
-    def holds(predicate) -> bool:
-        if predicate.get("test") in ("seen", "ran", "edited"):
-            return True
-        inner = predicate.get("of")
-        return any(map(holds, inner)) if isinstance(inner, list) else isinstance(inner, dict) and holds(inner)
+    def holds(predicate: dict) -> bool:
+        test = predicate["test"]
+        if test in ("all", "any"):
+            return any(map(holds, predicate["of"]))
+        return holds(predicate["of"]) if test == "not" else test in ("seen", "ran", "edited")
 
     return holds(rule["when"])
 
@@ -4535,14 +4581,12 @@ class FileIndex:
                     self.index[self.index.index(b"\t", at) + 1 : self.index.index(b"\n", at + 1)].split()
                 )
         for one in wild:
-            event, _, kind = one.partition(" ")
-            for start in WILD[kind]:
-                mark = b"\n" + json.dumps(event + " " + start).encode()[:-1]
-                at = self.index.find(mark)
-                while at >= 0:
-                    end = self.index.index(b"\n", at + 1)
-                    found.update(self.index[self.index.index(b"\t", at) + 1 : end].split())
-                    at = self.index.find(mark, end)
+            mark = b"\n" + json.dumps(one).encode()[:-1]
+            at = self.index.find(mark)
+            while at >= 0:
+                end = self.index.index(b"\n", at + 1)
+                found.update(self.index[self.index.index(b"\t", at) + 1 : end].split())
+                at = self.index.find(mark, end)
         rules = []
         with open(self.path, "rb") as file:
             for offset in sorted(map(int, found)):

@@ -17,6 +17,7 @@ import pytest
 from distill.records import Span
 from harness_compile import rules as r
 from harness_compile.runtime import guard
+from tests.harness.test_bash import Lines
 
 SPAN = Span(source="CLAUDE.md", start=0, end=9, line=3, digest="sha256:0")
 PUSH = r.Command(program=("git",), sub=(("push",),), flags=(("--force", "-f"),))
@@ -219,6 +220,74 @@ def test_an_index_on_disk_decides_as_all_rules_do(tmp_path: Path) -> None:
         assert said == guard.decide(rules, call), command
         fired.add(said["why"])
     assert fired == {"fired", "undecided", "quiet"}
+
+
+class Everything(guard.Index):
+    """An index that leaves nothing out."""
+
+    def select(self, keys: set[str], wild: set[str]) -> list[dict[str, Any]]:
+        return self.rules
+
+
+def varied() -> list[r.Rule]:
+    """Rules of every kind of predicate over words that `Lines` and `OTHERS` have."""
+    programs = "git npm rm cat ls make terraform grep sed tee mv".split()
+    found: list[Any] = [
+        r.Command(program=(program,), sub=((sub,),))
+        for program in programs
+        for sub in ("push", "commit", "one", "a", "a b", "p*")
+    ]
+    found += [r.Command(program=(program, "npm")) for program in programs]
+    found += [r.Command(program=("git",), sub=(("push",), ("a", "b")), flags=(("--force", "-f"),))]
+    found += [r.Command(program=("g*",), args=(("main",),)), r.Command(args=(("two",),))]
+    found += [r.Command(program=("deploy.sh",)), r.Command(program=("tools/deploy.sh",), max_args=3)]
+    globs = ("*.txt", "f.*", "/out1", "sub/", "**/sub/*.txt", "!f1.txt", "out[2-4]", "*.{md,txt}", "tools/**")
+    found += [r.Path(access=(how,), globs=(glob,)) for how in ("read", "write", "delete") for glob in globs]  # type: ignore[arg-type]
+    found += [r.Host(hosts=(one,)) for one in ("a.example.com", "*.example.com", "Example.com", "*b*")]
+    found += [r.ToolCall(names=(one,)) for one in ("Bash", "Gre*", "WebFetch")]
+    found += [r.Mcp(server=("github",), tools=("delete_*",)), r.SubAgent(starts=("*",))]
+    found += [r.Message(of=("commit",), pattern="x"), r.Content(pattern="text", globs=("out*",))]
+    found += [r.AllOf(of=(found[0], r.Not(of=r.Ran(command=found[3])))), r.AnyOf(of=(found[1], found[-3]))]
+    found += [r.Not(of=r.Command(program=("ls",))), r.Edited(globs=("*.txt",))]
+    return [rule(when, id=f"r{k}") for k, when in enumerate(found)]
+
+
+OTHERS: list[tuple[str, dict[str, Any]]] = [
+    ("WebFetch", {"url": "https://A.example.com/x"}),
+    ("WebFetch", {"url": "https://example.com"}),
+    ("mcp__github__delete_repo", {"name": "x"}),
+    ("Task", {"prompt": "go"}),
+    ("Write", {"file_path": "sub/s.txt", "content": "text"}),
+    ("Grep", {"pattern": "x", "path": "sub"}),
+    ("Bash", {"command": "curl -s $U https://a.example.com"}),
+    ("Bash", {"command": "curl https://$X.example.com"}),
+    ("Bash", {"command": "scp f1.txt bob@a.example.com:"}),
+    ("Bash", {"command": "./tools/deploy.sh now"}),
+    ("Bash", {"command": "./link now"}),
+    ("Bash", {"command": "git $Y; $P push; rm -rf $D; rm -rf sub; eval $Z"}),
+]
+
+
+def test_an_index_loses_no_rule(tmp_path: Path) -> None:
+    rules = varied()
+    rows = [guard.as_json(one) for one in rules]
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/deploy.sh").write_text("")
+    (tmp_path / "link").symlink_to("tools/deploy.sh")
+    folder = bundle(tmp_path / ".guard", rules)
+    _, on_disk = guard.load_policy(str(folder / "guard.json"))
+    assert isinstance(on_disk, guard.FileIndex)
+    lines = Lines(23)
+    calls = [("Bash", {"command": lines.command()}) for _ in range(400)]
+    fired = {}
+    for tool, given in [*calls, *OTHERS]:
+        call = {"tool": tool, "input": given, "cwd": str(tmp_path), "root": str(tmp_path)}
+        wanted = guard.decide(Everything(rows), call)
+        assert wanted["why"] != "fault"
+        for index in (guard.Index(rows), on_disk):
+            assert guard.decide(index, call) == wanted, given
+        fired |= dict.fromkeys([wanted["rule"], *wanted["also"]])
+    assert len(fired) > 70, "rules that never fire show nothing"
 
 
 def test_ten_thousand_rules_do_not_slow_a_decision_down() -> None:
