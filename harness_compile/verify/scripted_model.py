@@ -17,7 +17,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -94,11 +94,15 @@ class Exchange:
         return not self.asked.tools
 
 
+Opening = Callable[[int, int], None]  # called once before a turn (part, turn) goes out, the last + 1 included
+
+
 class ScriptedModel:
     """The server's memory: what was asked, and what came back. Safe to use from the server's threads."""
 
-    def __init__(self, script: Script, log: Path | None = None) -> None:
-        self.script, self.log = script, log
+    def __init__(self, script: Script, log: Path | None = None, opening: Opening | None = None) -> None:
+        self.script, self.log, self.opening = script, log, opening
+        self._opened: set[tuple[int, int]] = set()
         self.exchanges: list[Exchange] = []
         self.reached: list[str] = []  # addresses that were asked for through this server as a proxy
         self.url = ""
@@ -134,6 +138,9 @@ class ScriptedModel:
             ids = [call_id(number, at, n) for n in range(len(turn.calls))]
             if any(one in asked.results for one in ids) or (not ids and turn.text in asked.said):
                 place = at + 1
+        if self.opening is not None and (number, place) not in self._opened:
+            self._opened.add((number, place))
+            self.opening(number, place)
         if place >= len(part.turns):
             return DONE, ()
         turn = part.turns[place]
@@ -269,9 +276,11 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(script: Script, *, port: int = 0, log: Path | None = None) -> Iterator[ScriptedModel]:
+def serving(
+    script: Script, *, port: int = 0, log: Path | None = None, opening: Opening | None = None
+) -> Iterator[ScriptedModel]:
     """A server on 127.0.0.1 for as long as the block lasts; its address is `url`. Raises OSError."""
-    model = ScriptedModel(script, log)
+    model = ScriptedModel(script, log, opening)
     server = Server(("127.0.0.1", port), type("Bound", (Handler,), {"model": model}))
     model.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

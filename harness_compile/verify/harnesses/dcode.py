@@ -1,0 +1,66 @@
+"""dcode, headless: `dcode -n` with an unrestricted shell and a model server on loopback.
+
+By what was observed on 0.1.57. `-S all` lets the shell run anything, so whatever is refused is refused by the
+bundle.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness_compile.verify.harnesses.base import Driver, Native, Program, Start, on_path, renamed
+from harness_compile.verify.live.place import Place
+from harness_compile.verify.scripted_model import MODEL
+
+TOOLS = {"Bash": "execute", "Read": "read_file", "Write": "write_file", "Edit": "edit_file"}
+NATIVE = {*TOOLS.values(), "ls", "glob", "grep", "task", "delete"}
+
+
+def find(programs: Path) -> Program | None:
+    path = programs / "dcode" / "bin" / "dcode"
+    return Program((str(path.absolute()),)) if path.exists() else on_path("dcode")
+
+
+def prepare(place: Place, url: str) -> None:
+    """Nothing: the model is named on the command line."""
+
+
+def start(program: Program, place: Place, url: str, prompt: str) -> Start:
+    params = {"base_url": f"{url}/v1", "use_responses_api": False}
+    words = ("-n", prompt, "-S", "all", "-M", f"openai:{MODEL}", "--model-params", json.dumps(params))
+    env = {
+        "OPENAI_API_KEY": "none",
+        "LANGSMITH_TRACING": "false",
+        "DEEPAGENTS_CODE_NO_UPDATE_CHECK": "1",
+        "DEEPAGENTS_CODE_AUTO_UPDATE": "0",
+    }
+    return Start((*program.argv, *words, "-q", "--no-mcp"), env)
+
+
+def native(call: dict[str, Any], place: Place) -> Native | None:
+    name, fields = renamed("deepagents", call)
+    path = fields.get("file_path")
+    if isinstance(path, str) and not path.startswith(("/", "~")):
+        fields["file_path"] = str(place.project / path)
+    return (name, fields) if name in NATIVE else None
+
+
+def agent(prompt: str) -> Native:
+    return "task", {"description": prompt, "subagent_type": "general-purpose"}
+
+
+DRIVER = Driver(
+    harness="dcode",
+    pinned="0.1.57",
+    package="deepagents-code==0.1.57",
+    find=find,
+    prepare=prepare,
+    start=start,
+    native=native,
+    agent=agent,
+    words=((r"blocked by hook", "hook"), (r"is not a valid tool", "toolset")),
+    begin=90,
+    turn=15,
+)

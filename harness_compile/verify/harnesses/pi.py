@@ -1,0 +1,57 @@
+"""Pi, headless: `pi --mode json` with a model server on loopback in `models.json`.
+
+By what was observed on 1.5.2. The project stays untrusted, as it is for a user who was never asked.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness_compile.verify.harnesses.base import Driver, Native, Program, Start, npm_program, renamed
+from harness_compile.verify.live.place import Place
+from harness_compile.verify.scripted_model import MODEL
+
+SCRIPT = "@earendil-works/pi-coding-agent/dist/cli.js"
+NATIVE = {"bash", "read", "write", "edit"}
+
+
+def find(programs: Path) -> Program | None:
+    return npm_program(programs, "pi", SCRIPT, "pi")
+
+
+def prepare(place: Place, url: str) -> None:
+    model = {"id": MODEL, "contextWindow": 200_000, "maxTokens": 8192}
+    provider = {"baseUrl": f"{url}/v1", "api": "openai-completions", "apiKey": "none", "models": [model]}
+    path = place.home / ".pi/agent/models.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"providers": {"script": provider}}))
+
+
+def start(program: Program, place: Place, url: str, prompt: str) -> Start:
+    words = ("--mode", "json", "--offline", "--provider", "script", "--model", MODEL, "-p", prompt)
+    return Start((*program.argv, *words), {"PI_OFFLINE": "1", "PI_TELEMETRY": "0"})
+
+
+def native(call: dict[str, Any], place: Place) -> Native | None:
+    name, fields = renamed("pi", call)
+    if name == "edit":
+        edit = {"oldText": fields.get("oldText", ""), "newText": fields.get("newText", "")}
+        return name, {"path": fields.get("path", ""), "edits": [edit]}
+    return (name, fields) if name in NATIVE else None
+
+
+DRIVER = Driver(
+    harness="pi",
+    pinned="1.5.2",
+    package="@earendil-works/pi-coding-agent@1.5.2",
+    find=find,
+    prepare=prepare,
+    start=start,
+    native=native,
+    own="extension",
+    words=((r"^Tool \w+ not found", "toolset"),),
+    begin=40,
+    turn=8,
+)
