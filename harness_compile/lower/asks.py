@@ -18,7 +18,7 @@ from harness_compile.rules import Path, Predicate
 
 ASK_BEFORE = re.compile(
     rf"^{WHO}(?:always |must |should |first,? )*(?:ask|confirm|check|get|obtain|seek|request|require|"
-    rf"wait for|need|consult|stop and ask|"
+    rf"wait for|need|consult|stop and ask|stop and confirm|run it by me|clear it with|"
     r"pause and ask|double-check|verify|discuss|request)(?P<mid>(?: (?:for|me|with|the|a|an|user|users|"
     r"human|owner|us|your|my|"
     r"explicit|prior|written|clear|permission|approval|confirmation|consent|first|maintainers?|someone|"
@@ -36,7 +36,13 @@ NEEDS = re.compile(
     r"allowed)|needs? to have|must have|must be|"
     r"should be) (?:\w+[- ]){0,3}?(?:approval|permission|confirmation|consent|sign-off|approved|"
     r"confirmed|authori[sz]ed|"
-    r"discussed)\b.*$"
+    r"discussed|(?:review|reviewed) (?:by|from) (?:a |the |your )?(?:human|maintainer|user|owner|"
+    r"team)\w*)\b.*$"
+)
+ARROW = re.compile(
+    r"^(?P<rest>[^→:]+?)(?: →|:| =) (?:always |must )?(?:ask|confirm|check)(?: (?:me|the user|user|us|"
+    r"a human|with \w+( user)?))?"
+    r"(?: first| before.*)?$"
 )
 ONLY = re.compile(
     rf"^{WHO}(?:must |should |can |may )?(?:only )(?P<rest>.+?) (?P<cond>(?:when|if|after|with|upon|on|"
@@ -51,7 +57,7 @@ VERB_ONLY = re.compile(
 def ask(clause: Clause, previous: Clause | None = None) -> list[Draft] | None:
     """A question that has to be asked before something is done."""
     text = clause.text
-    for pattern in (ASK_BEFORE, ASK_FIRST, NEEDS):
+    for pattern in (ASK_BEFORE, ASK_FIRST, NEEDS, ARROW):
         match = pattern.match(text)
         if match:
             return ask_about(clause, match["rest"], previous)
@@ -73,7 +79,7 @@ def ask(clause: Clause, previous: Clause | None = None) -> list[Draft] | None:
 def ask_about(clause: Clause, phrase: str, previous: Clause | None = None) -> list[Draft] | None:
     """Drafts that ask before a list of things is done; `rest` says what was not readable."""
     tail = tails.cut(re.sub(r"^(?:you |any |running any of )", "", phrase))
-    whole = _ask_one(clause, tail.core, tail.examples, previous)
+    whole = _ask_one(clause, tail.core, tail.examples, previous, tail.named)
     if whole is not None:
         return whole
     parts = objects.items(tail.core)
@@ -89,17 +95,10 @@ def ask_about(clause: Clause, phrase: str, previous: Clause | None = None) -> li
     return [replace(one, rest=" or ".join(filter(None, (one.rest, *rest)))) for one in found] or None
 
 
-def _ask_one(clause: Clause, phrase: str, examples: str, previous: Clause | None) -> list[Draft] | None:
+def _ask_one(
+    clause: Clause, phrase: str, examples: str, previous: Clause | None, named: str = ""
+) -> list[Draft] | None:
     core = objects.base(phrase)
-    match = re.fullmatch(
-        r"(?:create|add)(?: new)? (?:ui )?components? (?:not in|outside(?: of)?) (?P<place>.+)", core
-    )
-    if match:
-        place = objects.path_item(clause, match["place"])
-        if place:
-            globs = ("*.tsx", "*.jsx", "*.vue", "*.svelte", *(f"!{glob}" for glob in place[0]))
-            test: Predicate = Path(access=("write",), globs=globs, exists=False)
-            return [Draft(kind="ask_command", when=test, effect="ask", raw=clause.raw)]
     match = re.fullmatch(
         r"(?:edit|write|create|modify|change)(?: (?:any|files|anything|code))* outside(?: of)? (?P<place>.+)",
         core,
@@ -118,7 +117,7 @@ def _ask_one(clause: Clause, phrase: str, examples: str, previous: Clause | None
         place = objects.path_item(clause, "test files")
         assert place is not None
         return [Draft(kind="ask_command", when=objects.written(place[0]), effect="ask", raw=clause.raw)]
-    found = meaning(clause, core, examples, previous)
+    found = meaning(clause, core, examples, previous, named)
     if found is None and re.match(r"(?:anything|everything|changes?|files?) (?:in|under|to|inside)\b", core):
         found = meaning(clause, f"edit {re.sub(r'^changes? to ', '', core)}", examples, previous)
     if found is None:

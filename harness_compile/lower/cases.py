@@ -22,6 +22,7 @@ from harness_compile.rules import (
     Edited,
     Effect,
     Event,
+    Mcp,
     Message,
     Not,
     Path,
@@ -164,6 +165,11 @@ def _leaf_fires(test: Predicate) -> Iterator[Try]:
             }
             yield Try({"tool": name, "input": given}, because="the tool is called")
             yield Try({"tool": name, "input": {**given, "description": "look"}}, because="with more input")
+    elif isinstance(test, Mcp):
+        for server in test.server:
+            for name in ("list", "query"):
+                tool = f"mcp__{examples.word(server)}__{name}"
+                yield Try({"tool": tool, "input": {}}, because="a tool of the server is called")
     elif isinstance(test, SubAgent):
         for kind in ("general-purpose", "reviewer"):
             yield Try(
@@ -294,6 +300,9 @@ def _leaf_quiet(test: Predicate, all_of: tuple[Predicate, ...]) -> Iterator[Try]
             else {"tool": "Glob", "input": {}},
             because="only its name",
         )
+    elif isinstance(test, Mcp):
+        yield Try({"tool": "mcp__another-server__list", "input": {}}, because="another server")
+        yield Try(bash(f"rg -n {shlex.quote(test.server[0])} notes.xyz"), because="only its name")
     elif isinstance(test, SubAgent):
         yield Try(bash("ls"), because="no sub-agent")
         yield Try({"tool": "Read", "input": {"file_path": "a.txt"}}, because="no sub-agent")

@@ -32,7 +32,8 @@ KNOWN: tuple[tuple[tuple[str, ...], str, tuple[str, ...], bool], ...] = (
     (("eslint-disable", "// eslint-disable"), r"eslint-disable", JS, False),
     (("export default",), r"^\s*export\s+default\b", JS, True),
     (("enum",), r"(?:^|\s)(?:const\s+)?enum\s+\w+\s*\{", TS, True),
-    (("innerHTML", "dangerouslySetInnerHTML"), r"\b(?:innerHTML|dangerouslySetInnerHTML)\b", JS, True),
+    (("innerHTML",), r"\binnerHTML\b", JS, True),
+    (("dangerouslySetInnerHTML",), r"\bdangerouslySetInnerHTML\b", JS, True),
     (("print", "print()"), r"(?<![\w.])print\s*\(", PY, True),
     (("# type: ignore", "type: ignore"), r"#\s*type:\s*ignore", PY, False),
     (("# noqa", "noqa"), r"#\s*noqa", PY, False),
@@ -53,6 +54,7 @@ NEVER = re.compile(
     r"^(?:(?:you|we|code)\s)?(?:(?:must|should) (?:never|not)|do not|never|no|forbidden:?|"
     r"prohibited:?)\s(?:ever )?(?:directly )?"
     r"(?:(?:use|using|add|introduce|call|write|commit|leave|import|rely on|resort to|throw|cast to|put|"
+    r"type with|"
     r"include|have)\s)?(?P<list>(?:(?:the|a|any|bare|raw|direct)\s)*(?:§\d+|[\w ]{0,12}).*)$"
 )
 WORD = re.compile(
@@ -71,7 +73,7 @@ def content(clause: Clause) -> list[Draft] | None:
     match = NEVER.match(clause.text)
     if not match:
         return None
-    tail = tails.cut(match["list"])
+    tail = tails.cut(re.sub(r"(?:,| —|;) (?:use|prefer)\b.*$", "", match["list"]))
     if tail.ask:
         return None
     core, globs = tail.core, ()

@@ -21,7 +21,9 @@ READ = re.compile(
     r"writing (?:any )?code)[^,§]{0,30}|(?:at|on) (?:the )?(?:start|beginning)(?: of (?:each|every|a|"
     r"any|the)(?: new)? (?:session|conversation|task))?|every session|on (?:session )?start(?:up)?|"
     r"when starting(?: a)?(?: new)? session|"
-    r"in every session)[,:]?\s)*(?:first[, ])?(?:re-?)?read(?: (?:and (?:follow|respect|understand|"
+    r"in every session|start by|begin by)[,:]?\s)*(?:first[, ])?(?:re-?)?(?P<verb>read(?:ing)?|load|"
+    r"review|consult|check|"
+    r"open)(?: (?:and (?:follow|respect|understand|"
     r"obey|apply|internali[sz]e)|through|carefully|in full))*(?: (?:the|all|of|entire|whole|our|full|"
     r"file|"
     r"project's))* (?P<list>§\d+(?:(?:, and| and|,| \+| &) (?:the )?§\d+)*)(?P<rest>.*)$"
@@ -32,7 +34,7 @@ HARMLESS = re.compile(
     r"directory|file|files|document))*"
     r"(?:\s*\([^()]*\))?\s*(?:$|[—,:.;(].*|\b(?:for|to|before|at|when starting|at the start|so|as|if "
     r"it exists|if present|it (?:contains|has)|and follow|and apply|and respect|which|on startup|every|"
-    r"each)\b.*)$"
+    r"each|on|first thing|during)\b.*)$"
 )
 
 
@@ -45,6 +47,8 @@ def session_context(clause: Clause, heading: str = "") -> list[Draft] | None:
         text = text[conditional.end() :]
     match = READ.match(text)
     if not match or not HARMLESS.match(match["rest"]):
+        return None
+    if not match["verb"].startswith("read") and not SESSION.search(text):
         return None
     before = re.search(r"\bbefore (?P<act>.+)$", match["rest"])
     if before and not re.match(
@@ -85,6 +89,7 @@ def session_context(clause: Clause, heading: str = "") -> list[Draft] | None:
     ]
 
 
+SESSION = re.compile(r"\b(?:session|conversation|start ?up|start by|begin by)\b")
 SKILL = re.compile(
     r"^(?:if|when|whenever|for)(?: (?:you are|asked|to|do|doing|a|an|the|any|working|on|need|you|"
     r"perform|performing|with))* (?P<task>[a-z][a-z -]{5,50}?)(?: work| tasks?)?,? (?:always |please "

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from harness_compile.lower.moments import find_gates
+from harness_compile.lower.moments import find_gates, listed
 from harness_compile.lower.normalise import flatten
 
 NEVER = re.compile(
@@ -59,13 +59,6 @@ SESSION = re.compile(
     r"else)\b.*$|^(?:session )?start-?up(?: \w+)?$|^(?:must|required|mandatory) read(?:ing)?s?(?: "
     r"first)?$|^read (?:first|these first|this first|before starting)$"
 )
-PRECHECK = re.compile(
-    r"\b(?P<gate>pre-?commit|pre-?push|pre-?pr|pre-?submit|pre-?merge)\b(?: (?:checks?|checklist|"
-    r"requirements?|validation|steps|verification|routine|workflow|quality gates?))|^(?:definition of "
-    r"done|completion (?:checklist|criteria|gate)|done (?:means|criteria|when)|quality gates?(?: "
-    r"\(.*\))?|verification before completion)$"
-)
-PRE = {"precommit": "commit", "prepush": "push", "prepr": "pr", "presubmit": "pr", "premerge": "merge"}
 
 
 @dataclass(frozen=True)
@@ -123,10 +116,9 @@ def frame_of(heading: tuple[str, ...]) -> Frame:
 def _gates(text: str) -> tuple[tuple[str, str], ...]:
     if len(text) > 140 or re.search(r"\b(?:do not|never|optional\w*)\b", text):
         return ()
-    pre = PRECHECK.search(text)
-    if pre:
-        name = re.sub(r"-", "", pre["gate"]) if pre["gate"] else ""
-        return ((PRE.get(name, "stop"), ""),)
+    gate = listed(text)
+    if gate:
+        return ((gate, ""),)
     found, _ = find_gates(text)
     gates = tuple((name, scope) for name, scope in found if name != "edit" and "§" not in scope)
     if gates:

@@ -11,7 +11,8 @@ import re
 from harness_compile.lower.commands import read_script
 from harness_compile.lower.draft import Draft
 from harness_compile.lower.first import read_first
-from harness_compile.lower.moments import DO, LATER, WHO, find_gates
+from harness_compile.lower.known import Known, named_kind
+from harness_compile.lower.moments import DO, LATER, WHO, find_gates, listed, turned
 from harness_compile.lower.named import by_name, searched
 from harness_compile.lower.normalise import Clause
 from harness_compile.lower.owed import commands_in, drafts_for, words_of
@@ -21,12 +22,15 @@ RUN = re.compile(
     rf")*(?:code|changes?|commits?|prs?|pull request|work) (?=must pass|should pass|needs? to "
     rf"pass))?{DO}(?:(?:re-?)?run|execute|use|invoke|do|call|pass|format(?: \w+)* (?:with|using)|"
     rf"lint(?: \w+)* (?:with|using)|"
-    rf"type-?check(?: \w+)* (?:with|using)|validate(?: \w+)* with|verify(?: \w+)* with|test(?: \w+)* "
-    rf"with|build(?: \w+)* with)"
+    rf"type-?check(?: \w+)* (?:with|using)|(?:validate|verify|test|build|regenerate|generate|rebuild|"
+    rf"update|sync|refresh|"
+    rf"check|recompile|re-?build)(?: [\w'-]+){{0,6}} (?:with|using|via|by running|through)|kick off|trigger)"
     r"(?: (?:at least|both|the following|these|the|tests?|all|backend|frontend|unit|checks?|full|"
     r"locally|with|via|using|and|linter|linting|formatter|formatting|"
     r"type[- ]?check\w*|suite|it|them|verification|validation|quality|commands?|through|in order|lint|"
-    r"static|analysis|a|clean|build|by running|script|appropriate))*:? (?P<list>§\d+.*)$"
+    r"static|analysis|a|clean|build|by running|script|scripts|appropriate|project's|relevant|required|"
+    r"type))*:? "
+    r"(?P<list>§\d+.*|\(§\d+(?:(?:,| and|, and) §\d+)*\).*)$"
 )
 PASS = re.compile(
     rf"^{DO}(?P<list>§\d+.*?) (?:must|should|has to|have to|needs to|need to|to)?\s?(?:all )?(?:be "
@@ -41,11 +45,15 @@ CHECKS = re.compile(
 
 
 def require(
-    clause: Clause, gates: tuple[tuple[str, str], ...] = (), *, strong: bool = False
+    clause: Clause,
+    gates: tuple[tuple[str, str], ...] = (),
+    *,
+    strong: bool = False,
+    known: Known = (),
 ) -> list[Draft] | None:
     """Drafts of a requirement. `gates`: moments that the headings name; `strong`: the heading says that all
-    below is to be done."""
-    text = clause.text
+    below is to be done; `known`: commands that the memory names for its checks."""
+    text = turned(clause.text)
     negated = re.match(
         rf"^{WHO}(?:do not|never|must not|should not|no)\s(?P<act>.+?) (?:without (?:first |having "
             rf")?(?:run|running|passing|executing)|before running|"
@@ -54,15 +62,22 @@ def require(
         moment, _ = find_gates(f"before {negated['act']}")
         moments = [gate for gate in moment if gate[0] != "edit"]
         lines = commands_in(clause, negated["list"])
+        if moments and not lines:
+            return named_kind(clause, moments, f"run {negated['list']}", known)
         return drafts_for(clause, moments, lines, "") if moments and lines else None
     reading = read_first(clause)
     if reading is not None:
         return reading
     own, rest = find_gates(text)
+    label = re.match(r"^(?P<title>[a-z -]{4,40}): (?P<rest>.+)$", text)
+    if label and not own and (gate := listed(label["title"])):
+        own, rest = [(gate, "")], label["rest"]
     looked = searched(clause, own or list(gates), rest)
     if looked:
         return looked
-    check = by_name(clause, own or list(gates), rest, strong=strong)
+    check = by_name(clause, own or list(gates), rest, strong=strong) or named_kind(
+        clause, own or list(gates), rest, known
+    )
     if check:
         return check
     if LATER.search(rest) or re.search(

@@ -13,11 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from distill.records import MemoryUnit, Span, digest
-from harness_compile.lower import asks, content, context, gates, messages, phrases, prefer
+from harness_compile.lower import asks, content, context, gates, messages, phrases, prefer, pulls
 from harness_compile.lower.cases import cases_for
 from harness_compile.lower.conflicts import Conflict, conflicts_of
 from harness_compile.lower.draft import Draft
 from harness_compile.lower.frames import Frame, frame_of
+from harness_compile.lower.known import Known, known_checks
 from harness_compile.lower.moments import find_gates
 from harness_compile.lower.normalise import Clause, clauses, code_lines, flatten, hostile, prose
 from harness_compile.lower.objects import base
@@ -36,8 +37,9 @@ TRIGGER = re.compile(
     r"subject|title|target|base|format\w*|lint|check|search|pass|for|replace|allow\w*|"
     r"permit\w*|approv\w*|disclos\w*|submit|"
     r"consult|review|done|blank|separate|conventional|permissions?|ignore|skip|grant|feel|bypass|"
-    r"disable|whitelist|allowlist|auto\w*|"
-    r"pre)\b|read-only|→|>"
+    r"disable|whitelist|allowlist|auto\w*|banned|disallowed|leave|hands|keep|load|limit|reference|refer|"
+    r"draft|drafts|"
+    r"pre|checklist|refrain|sign|signed|default|disable|start|begin|consult)\b|read-only|→|>"
 )
 CONDITION = re.compile(
     r"^(?:for|when|if|on|in|during|while|after|before|until|once|unless|to)\b|\bonly\b|\boptional"
@@ -90,13 +92,16 @@ def lower(unit: MemoryUnit, raw: str | None = None) -> tuple[Rule, ...] | NotEnf
     )
 
 
-def account_of(unit: MemoryUnit, raw: str | None = None, before: MemoryUnit | None = None) -> Lowering:
+def account_of(
+    unit: MemoryUnit, raw: str | None = None, before: MemoryUnit | None = None, known: Known = ()
+) -> Lowering:
     """One unit's rules and what of it is none, each with a reason. `before`: the unit before it in
-    the file, which an "it" may look back to when both are of one paragraph."""
+    the file, which an "it" may look back to when both are of one paragraph. `known`: the memory's checks,
+    see `known_checks`."""
     refusal = _refusal(unit)
     if refusal:
         return Lowering(unit.id, left=(refusal,))
-    found = _drafts_of(unit, _last_clause(unit, before))
+    found = _drafts_of(unit, _last_clause(unit, before), known)
     rules: list[Rule] = []
     kinds: list[str] = []
     found.left += [f"no exact rule for “{draft.rest}”" for draft in found.drafts if draft.rest]
@@ -114,7 +119,8 @@ def lower_all(units: Iterable[MemoryUnit], raws: dict[str, str] | None = None) -
     """The account of a memory. `raws`: texts by unit id, see `lower`."""
     known = list(units)
     pairs = zip(known, [None, *known], strict=False)
-    found = [account_of(unit, (raws or {}).get(unit.id), before) for unit, before in pairs]
+    checks = known_checks(known)
+    found = [account_of(unit, (raws or {}).get(unit.id), before, checks) for unit, before in pairs]
     conflicts = tuple(conflicts_of(found))
     bad = {unit for conflict in conflicts for unit in conflict.units}
     reasons = {unit: conflict.reason for conflict in conflicts for unit in conflict.units}
@@ -147,14 +153,17 @@ def _last_clause(unit: MemoryUnit, before: MemoryUnit | None) -> Clause | None:
     return next((clause for clause in reversed(clauses(before.text)) if "§" in clause.text), None)
 
 
-def _drafts_of(unit: MemoryUnit, previous: Clause | None = None) -> _Draft:
+def _drafts_of(unit: MemoryUnit, previous: Clause | None, known: Known) -> _Draft:
     frame = frame_of(unit.heading)
     found = _Draft()
     text = prose(unit.text)
     parts = clauses(text, previous.codes if previous else ()) if text else []
     lead_gates = frame.gates
+    under = replace(
+        frame, never=False, verb=""
+    )  # what follows the thing that is forbidden: a reason, a remedy
     for clause in parts:
-        drafts, reason = read_clause(clause, frame, previous)
+        drafts, reason = read_clause(clause, frame if clause is parts[0] else under, previous, known)
         found.drafts += drafts
         if reason:
             found.left.append(reason)
@@ -189,22 +198,31 @@ def _drafts_of(unit: MemoryUnit, previous: Clause | None = None) -> _Draft:
 
 def _block(text: str, above: tuple[tuple[str, str], ...], holder: Clause) -> list[Draft]:
     """Commands of code blocks under a moment: the one that the words above name, until a comment names
-    another; a comment on a condition that cannot be read ends it."""
+    another; a comment on a condition that cannot be read ends it, and any other comment ends what a comment
+    began."""
     drafts: list[Draft] = []
-    now = above
+    now, said_by = above, holder
     for number, line, comment in code_lines(text):
         if not line:
-            said = flatten(comment).text
-            named, rest = find_gates(said)
-            if re.search(r"\b(?:optional\w*|or|alternatively|example|do not|never)\b", said) and not named:
-                now = ()
-            elif named:
-                now = tuple(named)
-            elif re.search(r"\b(?:if|when|specific|only)\b", rest):
-                now = ()
+            clause = flatten(comment)
+            named, _ = find_gates(clause.text)
+            if named:
+                kept = (
+                    [gate for gate in above if gate[0] != "edit"]
+                    if all(n == "edit" for n, _ in named)
+                    else []
+                )
+                now, said_by = (*kept, *named), clause
+            elif re.search(
+                r"\b(?:optional\w*|or|alternatively|example|do not|never|if|when|specific|only)\b",
+                clause.text,
+            ):
+                now, said_by = (), holder
+            elif said_by is not holder:
+                now, said_by = above, holder
             continue
-        for draft in (gates.require_line(line, comment, now, holder, number) or []) if now else []:
-            drafts.append(draft)
+        for draft in (gates.require_line(line, comment, now, said_by, number) or []) if now else []:
+            drafts.append(replace(draft, raw=holder.raw))
     return drafts
 
 
@@ -215,7 +233,7 @@ def _template(unit: MemoryUnit, parts: list[Clause], frame: Frame) -> list[Draft
     if (
         not parts
         or len(blocks) < 2
-        or not re.search(r"format|template|follow|style", parts[-1].text)
+        or not re.search(r"format|template|follow|style|consists? of|look like|pattern", parts[-1].text)
         or "§" in parts[-1].text
     ):
         return []
@@ -226,13 +244,17 @@ def _template(unit: MemoryUnit, parts: list[Clause], frame: Frame) -> list[Draft
         or len(blocks) > 2
     ):
         return []
-    return messages.message(flatten(f"use the `{blocks[-1]}` format"), about) or []
+    number = next(index for index, line in enumerate(lines) if line == blocks[-1])
+    found = messages.message(flatten(f"use the `{blocks[-1]}` format"), about) or []
+    return [replace(draft, line=number, raw=blocks[-1]) for draft in found]
 
 
 SILENT = Frame()
 
 
-def read_clause(clause: Clause, frame: Frame, previous: Clause | None = None) -> tuple[list[Draft], str]:
+def read_clause(
+    clause: Clause, frame: Frame, previous: Clause | None = None, known: Known = ()
+) -> tuple[list[Draft], str]:
     """Drafts of one clause in its frame, and where there are none, why not (nothing for what is no norm)."""
     text = clause.text
     if not TRIGGER.search(text) and replace(frame, topic="", above="") == SILENT:
@@ -240,7 +262,7 @@ def read_clause(clause: Clause, frame: Frame, previous: Clause | None = None) ->
     if asks.asks_for_allow(clause) or (frame.allow and not MODAL.match(text)):
         return [], f"it asks for a permission, and memory can only tighten: “{_short(clause.raw)}”"
     for variant in _variants(clause, frame):
-        drafts = _read(variant, frame, previous)
+        drafts = _read(variant, frame, previous, known)
         if drafts:
             return drafts, ""
     if NORM.search(text) or text.startswith("no ") or frame.never or frame.ask or frame.verb:
@@ -275,14 +297,15 @@ def _head(text: str) -> str:
     return match[1].strip(" ,") if match else text
 
 
-def _read(clause: Clause, frame: Frame, previous: Clause | None) -> list[Draft] | None:
+def _read(clause: Clause, frame: Frame, previous: Clause | None, known: Known) -> list[Draft] | None:
     if frame.allow:
         return phrases.forbid(clause, previous)
     return (
         messages.message(clause, frame.above)
+        or pulls.pull(clause, frame.above)
         or asks.only(clause, previous)
         or asks.ask(clause, previous)
-        or gates.require(clause, frame.gates, strong=frame.always)
+        or gates.require(clause, frame.gates, strong=frame.always, known=known)
         or prefer.prefer(clause, frame.topic)
         or phrases.forbid(clause, previous)
         or content.content(clause)

@@ -11,10 +11,11 @@ import re
 from harness_compile.lower import objects
 from harness_compile.lower.draft import Draft, any_of
 from harness_compile.lower.normalise import Clause
-from harness_compile.rules import Command, FlagValue, Message, Predicate, Text
+from harness_compile.rules import Command, Message, Predicate, Text
 
 TYPES = "feat|fix|docs|style|refactor|perf|test|build|ci|chore|revert"
 CONVENTIONAL = r"^[a-z][a-z0-9-]*(?:\([^()\n]+\))?!?: \S"
+SCOPED = r"^[a-z][a-z0-9-]*\([^()\n]+\)!?: \S"
 KEPT = r"|^(?:Merge|Revert|fixup!|squash!|amend!)"  # what git itself writes
 ATTRIBUTION = (
     r"Co-Authored-By:[^\n]*(?:Claude|Anthropic|OpenAI|Codex|Copilot|Cursor|GPT|Gemini|AI\b|"
@@ -45,9 +46,10 @@ def _draft(clause: Clause, *tests: Predicate) -> list[Draft]:
 def message(clause: Clause, heading: str = "") -> list[Draft] | None:
     """A rule about such texts, or None. `heading`: the words above the clause."""
     text = clause.text
-    bare = re.sub(r"conventional[- ]commits?", "", text)  # the name of a format says not which texts
+    bare = re.sub(r"(?:conventional|semantic)[- ]commits?(?=(?P<style>[- ]style)?)", r"\g<style>", text)
+    bare = re.sub(r"-style (?=messages)", "commit ", bare)  # the name of a format says not which texts
     about = _of(bare) or _of(heading) or _of(text)
-    for read in (_attribution, _base, _format, _subject, _signed, _words):
+    for read in (_attribution, _format, _subject, _signed, _words, _reference, _section):
         found = read(clause, text, about)
         if found:
             return found
@@ -88,33 +90,6 @@ def _attribution(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Dra
     return None
 
 
-def _base(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
-    match = re.match(
-        r"^(?:all |always |every |any |your )*(?:(?:open |create |submit |target |raise |make |base |"
-        r"send )*(?:all |your )*(?:prs?|pull request)s?(?: (?:must|should|always|need to))*(?: be)?"
-        r"(?: (?:opened|target|targets|targeting|targeted|against|go to|are opened|made|submitted|"
-        r"created|based|raised|sent))+(?: (?:against|to|at|on|into))?"
-        r"|submit against|target|base (?:branch )?(?:for prs? )?is|open prs? (?:against|to))(?: (?:the|"
-        r"branch))* (?P<b>§\d+|main|master|develop|dev)(?: branch)?(?P<rest>.*)$",
-        text,
-    )
-    if not match or re.search(r"\bor\b|\bunless\b|\bexcept\b", match["rest"]):
-        return None
-    if match[0].startswith(("target", "base")) and "pr" not in about and "pr" not in text:
-        return None
-    name = clause.code(match["b"]) if match["b"].startswith("§") else match["b"]
-    if not re.fullmatch(r"[\w./-]+", name):
-        return None
-    return _draft(
-        clause,
-        Command(
-            program=("gh",),
-            sub=(("pr", "create"),),
-            values=(FlagValue(flags=("--base", "-B"), none_of=(name,)),),
-        ),
-    )
-
-
 def _format(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
     kinds: tuple[Text, ...] = tuple(kind for kind in about if kind in ("commit", "pr"))
     if not kinds or re.search(
@@ -126,12 +101,25 @@ def _format(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] |
         r"and |, or |, | or | and |/| \| |,)?){2,})",
         text,
     )
+    style = r"(?:conventional|semantic|angular|angular-style)[- ]commits?"
     named = re.search(
-        r"\b(?:follow|use|using|must be|in|adhere to|conform to|are|written|formatted|"
-        r"format)\b.*conventional[- ]commits?|"
-                      r"^conventional commits?(?: format| style)?(?:[:,]? \(?§.*)?$|^(?:commit "
-                          r"(?:messages?|format|style)|prs? titles?)[^.]*: (?:use )?conventional[- "
-                          r"]commits?", text)  # fmt: skip
+        rf"\b(?:follow|follows|use|uses|using|must be|in|adhere to|conform to|are|written|formatted|"
+        rf"format|write|keep)\b.*{style}"
+        rf"|^{style}(?: messages?| format| style| specification)*(?: (?:are )?(?:required|mandatory|only|"
+        rf"enforced|everywhere))?(?:[:,]? \(?§.*)?$"
+        rf"|^{style} (?:messages? )?(?:format )?with (?:a |mandatory |required )*scopes?\b"
+        rf"|^(?:commit (?:messages?|format|style|conventions?)|commits|prs? titles?)[^.]*: (?:use )?{style}"
+        r"|^(?:commit (?:messages?|format|style)|commits|"
+        r"prs? titles?)\b[^.]*\bconventional\b (?:commit )?(?:format|style|prefix\w*)",
+        text)  # fmt: skip
+    bare = re.search(
+        rf"\b(?:start(?:s|ing)? with|prefix(?:es|ed)?|types?|one of)\b[^§]*?\b(?P<words>(?:(?:{TYPES}|"
+        rf"deps)\b[:,/| ]*(?:or |and )?){{3,}})",
+        text,
+    )
+    scoped = re.search(r"\b(?:with (?:an? )?(?:mandatory |required )?scopes?|scopes? (?:is|"
+                       r"are) (?:required|mandatory)|mandatory scopes?"
+                       r"|scopes? required)\b(?! (?:if|when))", text)  # fmt: skip
     template = None
     for match in re.finditer(r"§(\d+)", text):
         pattern = template_pattern(clause.codes[int(match[1])])
@@ -139,7 +127,20 @@ def _format(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] |
             template = pattern
             break
     if named:
-        found = CONVENTIONAL
+        found = SCOPED if scoped else CONVENTIONAL
+    elif scoped and re.search(r"^(?:the |a )?scopes?\b", text):
+        found = SCOPED
+    elif re.search(
+        r"\bprefix(?:ed)? (?:all |your |the |each |every )*(?:commit|pr|pull request)s?(?: messages?|"
+        r" titles?| subjects?)* with the "
+        r"(?:affected |relevant )?(?:package|module|area|component|crate|directory|scope|"
+        r"subsystem)(?: name)?\b",
+        text,
+    ):
+        found = r"^\[?[\w./@ -]+\]?: \S"
+    elif bare:
+        words = re.findall(rf"{TYPES}|deps", bare["words"])
+        found = rf"^(?:{'|'.join(dict.fromkeys(words))})(?:\([^()\n]+\))?!?: \S"
     elif template and re.search(
         r"\b(?:format|use|follow|must|should|titles?|messages?|style|pattern|convention)\b", text
     ):
@@ -156,7 +157,7 @@ def _format(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] |
 
 def template_pattern(template: str) -> str | None:
     """`type(scope): description`, `[TYPE] Title`, `<area>: <what>` as a pattern, or None."""
-    text = template.strip()
+    text = re.sub(r"\boptional [\w ]+?: ", "", template.strip(), flags=re.I)
     if (
         not re.search(
             r"type|scope|desc|subject|summary|title|area|ticket|message|component|package|jira|module|what",
@@ -196,10 +197,12 @@ def template_pattern(template: str) -> str | None:
 def _subject(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
     match = re.search(
         r"(?:subject|title|first|summary|header)s?(?: lines?)?(?: (?:must|should|is|to|be|under|at|of|"
-        r"length|limited|kept|within|no|longer|than|not|exceed|the|line))*"
+        r"length|limited|"
+        r"kept|within|no|longer|than|not|exceed|the|line|commit|pr|messages?|your|all|fit|in|stay|max\.?))*"
                       r"[:,]?\s*(?:≤|<=|<|under|below|at most|max(?:imum)?(?: of)?|within|to|no more "
                           r"than|no longer than|up to|limit(?:ed)?(?: to)?|less than|than|"
-                          r"exceed)?\s*(?P<n>\d{2,3}) (?:chars?|characters)", text)  # fmt: skip
+                          r"exceed)?\s*\(?(?:max\.? |≤ ?|<= ?)?(?P<n>\d{2,3})[ -]"
+                          r"(?:chars?|characters?)\b", text)  # fmt: skip
     match = match or re.search(
         r"(?:keep|limit) (?:the |commit |pr )*(?:subject|title|first|summary)(?: "
         r"line)?s?.{0,20}?(?P<n>\d{2,3}) (?:chars?|characters)",
@@ -209,6 +212,21 @@ def _subject(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] 
     if match and kinds and not re.search(r"\bbody\b.*\d|ideally|prefer|\baim\b|try to", text):
         limit = int(match["n"]) - (1 if re.search(r"less than|<(?!=)|under|below", match[0]) else 0)
         return _draft(clause, Message(of=kinds, part="subject", pattern=rf"^.{{0,{limit}}}$", present=False))
+    if kinds and re.search(
+        r"^(?:no|do not (?:use|add|end \w+ with)|never end \w+ with|without)\b.*\b(?:trailing )?period\b|"
+        r"\b(?:do|must|should) not "
+        r"end (?:\w+ ){0,3}with a period|\b(?:no|without a?) ?(?:trailing )?period (?:at the end|"
+        r"in (?:the )?(?:subject|title))",
+        text,
+    ):
+        return _draft(clause, Message(of=kinds, part="subject", pattern=r"\.$"))
+    if "commit" in kinds and re.search(
+        r"^(?:use |write |only )*(?:single|one)[- ]lin(?:e|er) commit messages?|"
+        r"\bcommit messages? (?:must|should) be (?:a )?"
+        r"(?:single|one)[- ]lin(?:e|er)s?\b|\bno commit (?:message )?bod(?:y|ies)\b",
+        text,
+    ):
+        return _draft(clause, Message(of=("commit",), pattern=r"\n\s*\S"))
     if re.search(
         r"\bblank line\b.*\b(?:between|separat|after)\b.*\b(?:subject|body|title|header)|separate "
         r"(?:the )?subject from (?:the )?body with (?:a )?blank line",
@@ -226,8 +244,8 @@ def _signed(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] |
     said = text + " " + " ".join(clause.codes)
     if (
         "commit" in about
-        and re.search(r"\b(?:must|always|sign(?:ed)?-?off|required|all commits)\b", text)
-        and re.search(r"sign(?:ed)?-?off|--signoff|git commit -s\b|\bdco\b", said, re.I)
+        and re.search(r"\b(?:must|always|sign(?:ed)?[- ]?off|required|requires?|all commits)\b", text)
+        and re.search(r"sign(?:ed)?[- ]?off|--signoff|git commit -s\b|\bdco\b", said, re.I)
     ):
         if re.search(r"\b(?:do not|never|no|not)\b", text):
             return None
@@ -247,7 +265,8 @@ def _words(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | 
             r"phrase|prefix|footer|trailer))* §(?P<n>\d+)(?: (?:emoji|tag|marker|label|line|prefix|footer|"
             r"trailer))?"
         r"(?P<where> (?:in|to|at|on) (?:the )?(?:\w+ )*?(?:body|title|subject|description|end|message|"
-            r"messages|titles?|footer|prs?|pull request|commit\w*).*)?$"
+            r"messages|titles?|footer|prs?|pull request|commit\w*).*)?(?: (?:identifying|so|because|that|"
+            r"which|to|for|with|naming)\b[^§]*)?$"
         r"|(?:include|add|have).* §(?P<n2>\d+)(?: emoji)? in the (?P<part>body|title)\b.*$",
         text)  # fmt: skip
     if match and not re.search(
@@ -295,3 +314,71 @@ def _words(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | 
             ),
         )
     return None
+
+
+SAMPLE_TICKET = re.compile(r"^\W*(?:[A-Z][A-Z0-9]{1,9}-(?:\d+|[XN#]+|<?\w+>?))\W*$")
+
+
+def _reference(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
+    """A ticket that must be named, or issue numbers that must not."""
+    kinds: tuple[Text, ...] = tuple(kind for kind in about if kind in ("commit", "pr"))
+    if not kinds or re.search(
+        r"\b(?:if|when(?!ever)|unless|optional\w*|should|may|can|non-trivial|where)\b", text
+    ):
+        return None
+    if re.match(
+        r"^(?:do not|never|no|avoid) (?:(?:include|put|reference|mention|add|use|write) )?(?:any |"
+        r"the )?(?:github )?issue "
+        r"(?:numbers?|references?|ids?)\b(?: \(?§\d+\)?)? (?:in|from) [^§]*$",
+        text,
+    ):
+        return _draft(clause, Message(of=kinds, pattern=r"(?:^|[\s(])#\d+\b"))
+    match = re.search(
+        r"^(?:all |every |each |the |your |always |any )*(?:commits?|prs?|pull requests?|titles?|"
+        r"descriptions?|messages?|subjects?|"
+        r"include|reference|link|mention|prefix|start)\b(?=.*\b(?:must|always|required to|every|each|"
+        r"all)\b|(?<=must)).*?\b(?:reference|include|contain|mention|start with|be prefixed with|begin "
+        r"with|prefix\w*|link(?: to)?|have|cite)\b (?:(?:with|to|an?|the|its|their|your|related|"
+        r"corresponding|existing) )*"
+        r"(?:(?P<jira>jira|linear)(?: (?:ticket|issue|card))?|(?P<issue>github issue|issue|"
+        r"ticket))(?: (?:number|key|id|reference|link))?"
+        r"(?P<rest>[^§]*(?:§(?P<n>\d+))?[^§]*)$", text)  # fmt: skip
+    if not match:
+        return None
+    code = clause.codes[int(match["n"])] if match["n"] else ""
+    if code and not (SAMPLE_TICKET.match(code) or re.search(r"#(?:\d+|[A-Zx]+|<\w+>)", code)):
+        return None
+    ticket = r"\b[A-Z][A-Z0-9]+-\d+\b"
+    pattern = (
+        ticket
+        if SAMPLE_TICKET.match(code) or match["jira"]
+        else r"#\d+"
+        if code
+        else rf"#\d+|{ticket}|/issues/\d+"
+    )
+    part = "subject" if re.search(r"\btitles?\b|prefix|start with|begin with", text) else "all"
+    return _draft(clause, Message(of=kinds, part=part, pattern=pattern, present=False))
+
+
+SECTION = re.compile(
+    r"\b(?:must|always|required to|every|each|all|prs? need)\b.*?\b(?:include|contain|have|add)s? (?:an? |"
+    r"the )?"
+    r"(?:\"(?P<said>[^\"]{3,40})\"|§(?P<n>\d+)) (?:section|heading|header|checklist)\b(?P<rest>[^§]*)$"
+)
+
+
+def _section(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
+    """A section that a description must have."""
+    match = SECTION.search(text)
+    if (
+        not match
+        or not set(about) & {"pr", "issue"}
+        or re.search(r"\b(?:if|when|unless|optional\w*|do not|never)\b", text)
+    ):
+        return None
+    said = match["said"] or clause.codes[int(match["n"])].strip("# ")
+    if not re.fullmatch(r"[\w '/&-]{3,40}", said):
+        return None
+    words = r"\s+".join(re.escape(word) for word in said.split())
+    kinds: tuple[Text, ...] = tuple(kind for kind in about if kind in ("pr", "issue"))
+    return _draft(clause, Message(of=kinds, pattern=words, present=False, ignore_case=True))

@@ -16,7 +16,10 @@ GATES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("edit", re.compile(
         r"(?:after|when|whenever|if|once|upon|on|for)(?: you(?: have)?| making| made| make| every| "
             r"each| any| all)*"
-        r" (?:(?:code |source )?(?:changes?|edits?|modifications?)(?: made)?(?: (?P<s1>(?:to|in|under|"
+        r" (?:(?P<s4>(?<=for )(?:touched|changed|modified|affected) (?:areas|files|code|packages|modules|"
+        r"parts|"
+            r"behaviou?r))(?=[ ,:]|$)"
+        r"|(?:code |source )?(?:changes?|edits?|modifications?)(?: made)?(?: (?P<s1>(?:to|in|under|"
             r"of|on)\s.+?))?"
         r"|(?:changed|change|changing|modified|modify|modifying|edited|edit|editing|updated|update|"
             r"updating|touched|touch|touching|added|add|adding|"
@@ -34,6 +37,8 @@ GATES: tuple[tuple[str, re.Pattern[str]], ...] = (
         rf"(?:before|prior to|on) {ANY}push(?:es|ing)?\b(?: {ANY}(?:code|changes|anything|to \w+|commits|"
         rf"branch))?")),
     ("pr", re.compile(
+        rf"(?:before|prior to) (?:working on|starting(?: work)?(?: on)?|picking up|fixing) {ANY}"
+        rf"(?:github )?issues?\b|"
         rf"(?:before|prior to|when) {ANY}(?:(?:open|submit|rais|creat|mak|propos|send|request|fil|"
             rf"prepar|updat)(?:ing|e|t)?(?:ting)? (?:or \w+ (?:to )?)?{ANY}{PR}"
         rf"|{PR}|(?:requesting |code )?review)\b")),
@@ -66,8 +71,78 @@ DO = (
 LATER = re.compile(
     r"(?:\bif (?:necessary|needed|applicable|available|desired|relevant)\b|\boptional(?:ly)?\b|\bwhen "
     r"(?:needed|relevant|appropriate)\b|"
-                   r"\bonly if\b|\bunless\b|\bwhile\b|\bconsider\b|\bmay\b|\bcan\b|\bdo not\b|"
+                   r"\b(?:when|if) you (?:need|want|prefer)\b|\bonly if\b|\bunless\b|\bwhile\b|"
+                   r"\bconsider\b|\bmay\b|\bcan\b|\bdo not\b|"
                        r"\bnever\b)")  # fmt: skip
+
+
+LISTED = re.compile(
+    r"\bpre-?(?P<pre>commit|push|pr|submit|merge)\b (?:checks?|checklist|requirements?|validation|steps|"
+    r"verification|routine|workflow|quality gates?)|^(?:the |your |a )?(?P<gate>pr|pull request|commit|push|"
+    r"merge|submission) (?:checks?|checklist|requirements?|validation|verification|quality gates?)$"
+    r"|^(?:definition of done|completion (?:checklist|criteria|gate)|done (?:means|criteria|when)|"
+    r"quality gates?(?: \(.*\))?|verification before completion|final (?:checks?|validation|verification|"
+    r"checklist)|(?:task |before )?completion checks?|checks before (?:completion|finishing))$"
+)
+NOUN = {"pull request": "pr", "submission": "pr", "submit": "pr"}
+
+# Requirements that are said the other way round, to "before ACT, run LIST".
+SUBJECT = r"(?:you |we |agents? )?"
+NOT = r"(?:do not|never|must not|should not|no)"
+COMMITS = r"(?:commit|push|merge|submit|open|create|raise)"
+REPORTS = r"(?:mark|declare|consider|claim|report|say|call|finish|stop|end|hand)"
+WHAT = (
+    r"(?P<list>(?:running |you (?:have )?r[ua]n )?(?:all |the |full )*"
+    r"(?:§\d+|[a-z -]{0,24}(?:tests?|lint\w*)\b)(?:(?:,| and| or|, and) §\d+)*)"
+)
+PASSES = (
+    r"(?: (?:has|have|is|are|all|both|must|cleanly|successfully))*"
+    r"(?: (?:pass(?:es|ed|ing)?|succeeds?|succeeded|(?:is|are) (?:green|clean)|been run|run|exits? 0|cleanly|"
+    r"with (?:no|zero) \w+))*\b(?P<end>.*)$"
+)
+DONE = (
+    r"(?:the |your |any |a |an |no )*(?:task|work|change|feature|job|issue|ticket|you)s? "
+    r"(?:is|are|may be|can be)(?: (?:only|not|never))* (?:considered |regarded as )?"
+    r"(?:done|complete|completed|finished|ready)(?: only)?"
+)
+CHANGED = r"(?:any |all |every )*(?:changes?|edits?|modifications?|updates?|additions?)"
+TURNS = (
+    (rf"^{SUBJECT}{NOT} {REPORTS}\b[^§]*? (?:until|unless|before|without)(?: having)? {WHAT}{PASSES}",
+     "stop"),
+    (rf"^{DONE} (?:until|unless|when|if|once|after) {WHAT}{PASSES}", "stop"),
+    (rf"^{SUBJECT}{NOT} (?P<act>{COMMITS}\b[^§]*?) (?:until|unless|before|without)"
+     rf"(?: having| first)? {WHAT}{PASSES}", "act"),
+    (rf"^{SUBJECT}{NOT} (?P<act>{COMMITS}\b[^§]*?)(?:,? (?:that|which|if|when)) (?:it )?"
+     rf"(?:fails?|does not pass|do not pass|breaks?) {WHAT}(?P<end>)$", "act"),
+    (rf"^{SUBJECT}only (?P<act>{COMMITS}\b[^§]*?) (?:if|when|after|once) {WHAT}{PASSES}", "act"),
+    (rf"^(?P<act>{COMMITS}\b[^§]*?),? only (?:if|when|after|once) {WHAT}{PASSES}", "act"),
+    (r"^(?:all |the |your |any |every |each )*(?P<act>prs?|pull requests?|commits?) "
+     rf"(?:must|have to|should|need to|needs to|has to) (?:always )?pass {WHAT}(?P<end>.*)$", "act"),
+    (rf"^{CHANGED} (?P<act>(?:to|in|under) [^,]+?) (?:requires?|needs?|must be followed by)(?: you to|"
+     rf" an?)? ?"
+     r"(?:(?:re-?)?run(?:ning)? |execut\w+ )?(?P<list>§\d+(?:(?:,| and|, and) §\d+)*)(?P<end>.*)$", "edit"),
+)  # fmt: skip
+PLAIN = {"stop": "before finishing, run {list}", "act": "before {act}, run {list}",
+         "edit": "after changes {act}, run {list}"}  # fmt: skip
+REWRITES = tuple((re.compile(pattern), PLAIN[kind]) for pattern, kind in TURNS)
+
+
+def turned(text: str) -> str:
+    """ "Never commit until X passes" as "before commit, run X"; any other text as it is."""
+    for pattern, plain in REWRITES:
+        match = pattern.match(text)
+        if match and "§" not in match["end"]:
+            said = match.groupdict()
+            what = re.sub(r"^(?:running |you (?:have )?r[ua]n )", "", said["list"])
+            return plain.format(act=said.get("act") or "", list=what)
+    return text
+
+
+def listed(title: str) -> str:
+    """The gate of a title like "PR checklist" or "pre-commit checks", or ""."""
+    match = LISTED.search(title)
+    name = (match["pre"] or match["gate"] or "stop") if match else ""
+    return NOUN.get(name, name)
 
 
 def find_gates(text: str) -> tuple[list[tuple[str, str]], str]:

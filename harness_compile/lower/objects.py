@@ -54,8 +54,28 @@ BRANCH = (
 )
 
 
+NOMINAL = (
+    (re.compile(r"^(?:direct |straight )?(?P<verb>commit|push|merg)(?:e?s|es) (?:directly )?"
+                r"(?:to|into|on) "), None),
+    (re.compile(r"^(?:any |manual |direct |hand |local )*(?:edits|changes|modifications|updates) (?:to|in|"
+                r"under) "), "edit "),
+    (re.compile(r"^(?=(?:any |new |runtime |third[- ]party |external )+(?:dependenc|packages?\b|librar))"),
+     "add "),
+    (re.compile(r"^(?:any |production |manual )*(?:deployments?|deploys)(?: to (?:production|prod|"
+                r"staging))?$"), "deploy"),
+    (re.compile(r"^(?=(?:any |database |db |schema )*migrations?$)"), "run "),
+    (re.compile(r"^(?:git )?pushes$"), "push"),
+    (re.compile(r"^(?:any |new )*releases$"), "create releases"),
+)  # fmt: skip
+
+
 def base(phrase: str) -> str:
-    """A verb phrase in the base form: `pushing to main` is `push to main`."""
+    """A verb phrase in the base form: `pushing to main` and `direct pushes to main` are `push to main`."""
+    for pattern, verb in NOMINAL:
+        match = pattern.match(phrase)
+        if match:
+            said = verb if verb is not None else f"{match['verb']}{'e' * (match['verb'] == 'merg')} to "
+            return said + phrase[match.end() :]
     words = phrase.split(" ")
     for index, word in enumerate(words[:3]):
         match = GERUND.match(word)
@@ -265,14 +285,27 @@ ECOSYSTEM = (
 )
 
 
+MANIFESTS = {"pyproject.toml": "python", "requirements.txt": "python", "package.json": "npm",
+             "Cargo.toml": "rust", "go.mod": "go"}  # fmt: skip
+
+
 def _dependency_action(clause: Clause, phrase: str) -> Predicate | None:
     match = re.fullmatch(
         rf"(?:add|install|introduce|bring in|pull in|include|use)(?: (?:new|runtime|production|dev|"
         rf"third[- ]party|"
         rf"external|extra|additional|heavy|project|unnecessary|or|other|(?P<eco>{ECOSYSTEM})))*"
-        r" (?:dependenc(?:y|ies)|packages?|librar(?:y|ies)|crates?|modules?)(?: to (?:project|§\d+))?",
+        r" (?:dependenc(?:y|ies)|packages?|librar(?:y|ies)|crates?|modules?)(?:(?: or|"
+        r",) (?:optional )?(?:extras?|dev "
+        r"dependencies|packages?))*(?: to (?:project|(?:(?:root|top-level|main|"
+        r"workspace) )?§(?P<manifest>\d+)))?",
         phrase,
     )
+    if match and match["manifest"]:
+        return (
+            commands(ADD[MANIFESTS[name]])
+            if (name := clause.codes[int(match["manifest"])]) in MANIFESTS
+            else None
+        )
     if match:
         if re.match(r"use|include", phrase) and not re.search(r"new|third|external", phrase):
             return None
@@ -293,8 +326,8 @@ def _dependency_action(clause: Clause, phrase: str) -> Predicate | None:
 
 
 EVERYTHING = re.compile(
-    r"|(?:(?:the |source |your |production |existing )*(?:code|files?|anything|changes?|edits?|source|"
-    r"sources|"
+    r"|(?:(?:the |source |your |production |existing |touched |affected |changed |modified )*(?:code|files?|"
+    r"anything|changes?|edits?|source|sources|areas?|parts?|packages?|modules?|behaviou?r|"
     r"something|codebase|it|them|this repo|modifications?|source files|implementation)\s?)+"
 )
 
@@ -308,6 +341,11 @@ def scope(clause: Clause, text: str) -> tuple[str, ...] | None:
                   r"major|each|every|further|additional|modified|changed|edited)\s)+", "", text)  # fmt: skip
     if EVERYTHING.fullmatch(text):
         return CODE
+    inside = re.fullmatch(
+        r"[a-z][a-z -]{2,30}? (?:in|at|under|from|inside|of) (?:the |any )?(§\d+)(?: files?)?", text
+    )
+    named = inside or re.fullmatch(r"[a-z][a-z -]{2,30}? \((§\d+(?:(?:,| and| or|/) §\d+)*)\)", text)
+    text = named[1] if named else text
     found: list[str] = []
     for item in items(text):
         item = re.sub(

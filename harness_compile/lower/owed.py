@@ -14,17 +14,21 @@ from harness_compile.lower.moments import GATE_COMMANDS
 from harness_compile.lower.normalise import Clause
 from harness_compile.lower.programs.commands import RIVALS
 from harness_compile.lower.programs.places import CODE, LANGUAGES, SPEAKS
-from harness_compile.rules import AllOf, Command, Edited, Predicate, Since
+from harness_compile.rules import AllOf, Command, Edited, Not, Predicate, Ran, Since
 
 
 def commands_in(clause: Clause, text: str) -> list[list[Command]]:
     """Groups of commands to run; within a group any one will do. Empty where the text names none."""
+    text = re.sub(
+        r"^(?:[a-z ,/-]+ (?:commands?|scripts?|checks?|steps?)):? \((?P<list>§[^()]*)\)", r"\g<list>", text
+    )
     head = re.split(
         r"\s(?:to|so|for|because|which|since|that|as|—|until|from|if|with)\b(?! §)|: | — |\. ",
         f"{text} ",
         maxsplit=1,
     )[0]
-    head = re.sub(r"\([^()]*\)", "", head)
+    bare = re.sub(r"\([^()]*\)", "", head)
+    head = bare if "§" in bare else head  # "the linters (`a`, `b`)"
     place = re.search(r"\b(?:in|from|inside|under)\s(?:the )?(§\d+)", text)
     cwd = objects.path_globs(clause.code(place[1])) if place else None
     groups: list[list[Command]] = []
@@ -56,7 +60,7 @@ def words_of(command: Command) -> str:
     return " ".join((*command.program, *words))
 
 
-def _language(command: Command) -> tuple[str, ...] | None:
+def language_of(command: Command) -> tuple[str, ...] | None:
     """The files that a command checks, by its program."""
     program = command.program[0]
     name = SPEAKS.get(program)
@@ -84,12 +88,16 @@ def _once(command: Command) -> bool:
 
 
 def drafts_for(
-    clause: Clause, named: list[tuple[str, str]], lines: list[list[Command]], text: str
+    clause: Clause,
+    named: list[tuple[str, str]],
+    lines: list[list[Command]],
+    text: str,
+    about: tuple[str, ...] = (),
 ) -> list[Draft] | None:
     """One draft per required command and gate. An edit is where the scope comes from; alone it gates the end
-    of the turn."""
+    of the turn. `about`: the files that the commands are about, where no scope says it."""
+    drafts = _looked(clause, named, lines)
     lines = [group for group in lines if not any(_once(command) for command in group)]
-    drafts: list[Draft] = []
     scopes = [said for name, said in named if name == "edit"]
     moments = [name for name, _ in named if name != "edit"] or ["stop"]
     label = re.match(r"^(frontend|backend|front-end|back-end|python|rust|go|typescript|javascript)\b", text)
@@ -100,7 +108,7 @@ def drafts_for(
             if globs is None:
                 return None
         if globs is None or globs == CODE:
-            globs = LANGUAGES[label[1]] if label else _language(group[0]) or CODE
+            globs = about or (LANGUAGES[label[1]] if label else language_of(group[0]) or CODE)
         tests: list[Predicate] = [Edited(globs=globs, since=Since(command=command)) for command in group]
         for moment in moments:
             if moment == "stop":
@@ -124,6 +132,23 @@ def drafts_for(
                     )
                 )
     return drafts or None
+
+
+def _looked(clause: Clause, named: list[tuple[str, str]], lines: list[list[Command]]) -> list[Draft]:
+    """Commands of git and gh that must have run, whatever was edited: "before a PR, run `git fetch`"."""
+    found: list[Draft] = []
+    for moment in [name for name, _ in named if name in GATE_COMMANDS]:
+        gate = objects.commands(GATE_COMMANDS[moment])
+        for group in lines:
+            if all(command.program[0] in ("git", "gh", "glab") and command.sub for command in group):
+                if any(command.sub[0][0] in (*WRITES, moment) for command in group):
+                    continue
+                test = AllOf(of=(gate, *(Not(of=Ran(command=command)) for command in group)))
+                found.append(Draft(kind="require_before_commit", when=test, effect="require", raw=clause.raw))
+    return found
+
+
+WRITES = ("add", "commit", "push", "tag", "stash", "checkout", "switch", "config", "init", "clone", "pr")
 
 
 def command_of(line: str) -> Command | None:

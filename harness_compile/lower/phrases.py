@@ -20,10 +20,12 @@ WHO = (
     r"(?:(?:you|we|agents?|claude|the agent|ai agents?|the assistant|llms?|contributors?|coding agents?)\s)?"
 )
 NEVER = re.compile(
-    rf"^{WHO}(?:(?:must|should|shall|may|can|are|is|will)\s(?:never|not)(?:\s(?:to|be allowed to|"
+    rf"^(?:(?:make sure|be sure|ensure|remember|take care)(?: that)?(?: you)?(?: to)? )?"
+    rf"{WHO}(?:(?:must|should|shall|may|can|are|is|will)\s(?:never|not)(?:\s(?:to|be allowed to|"
     rf"allowed to|permitted to|"
     r"supposed to))?|do not|never|avoid|refrain from|stop|no|not|forbidden(?: to)?|prohibited(?: to)?|"
     r"it is (?:forbidden|prohibited|not allowed|not permitted) to|not allowed(?: to)?|"
+    r"it is not ok(?:ay)? to|strictly forbidden(?: to)?|"
     r"(?:do not|never) (?:try|attempt|need) to|under no circumstances(?: should you)?)[:,]?\s(?:never |"
     r"not |to )?(?P<rest>.+)$"
 )
@@ -46,9 +48,33 @@ PASSIVE_VERBS = {"used": "use", "run": "run", "executed": "run", "invoked": "run
                  "removed": "delete"}  # fmt: skip
 
 
+ALONE = re.compile(
+    r"^(?:leave (?P<what>.*?§\d+(?: (?:director(?:y|ies)|folders?|files?))?) (?:alone|untouched|unchanged|"
+    r"as[- ]is)"
+    r"|(?:keep (?:your )?hands off|hands off|stay out of|keep out of|"
+    r"keep away from) (?P<what2>.*?§\d+(?: (?:director(?:y|ies)|folders?|files?))?))"
+    r"(?P<tail>[ ,;(—].*)?$"
+)
+LIST_OF = re.compile(
+    r"^(?:the following )?(?:(?:commands?|tools?|programs?|actions?|files?|paths?|director(?:y|ies)|"
+    r"folders?|git commands?) )?"
+    r"(?:(?:that|which|you|agents?|we|may|can|must|should|are|is|to) )*(?:forbidden|prohibited|banned|"
+    r"disallowed|not allowed|"
+    r"not permitted|(?:never|not) (?:be )?(?:run|use|used|executed|(?P<edit>edit(?:ed)?|modif(?:y|ied)|"
+    r"touch(?:ed)?|changed?)|(?P<read>read|opened?)))"
+    r"(?: (?:commands?|tools?|programs?|actions?|files?|paths?|director(?:y|ies)|folders?|"
+    r"git commands?))?: (?P<what>.*§.*)$"
+)
+
+
 def forbid(clause: Clause, previous: Clause | None = None) -> list[Draft] | None:
     """A prohibition."""
     text = clause.text
+    match = LIST_OF.match(text)
+    if match:
+        verbs_of = ("read",) if match["read"] else ("edit",) if match["edit"] else ("run", "edit", "use")
+        found = (_forbid_phrase(clause, f"{verb} {match['what']}", previous) for verb in verbs_of)
+        return next((drafts for drafts in found if drafts), None)
     match = NEVER.match(text)
     if match:
         return _forbid_phrase(clause, objects.base(match["rest"]), previous)
@@ -63,9 +89,10 @@ def forbid(clause: Clause, previous: Clause | None = None) -> list[Draft] | None
         verb = match["verb"].split("-")[-1].split(" ")[-1 if "to" not in match["verb"] else 0]
         if verb in ("allowed", "permitted"):
             return _forbid_phrase(clause, objects.base(match["what"]) + match["tail"], previous)
-        return _forbid_phrase(
-            clause, f"{PASSIVE_VERBS.get(verb, 'edit')} {match['what']}{match['tail']}", previous
-        )
+        what = match["what"]
+        if re.search(r" (?:is|are) ", what):  # "`a` is generated and must not be edited"
+            what = _topic(what)
+        return _forbid_phrase(clause, f"{PASSIVE_VERBS.get(verb, 'edit')} {what}{match['tail']}", previous)
     match = READONLY.match(text)
     if match and match["what"].strip() not in ("", "it", "this"):
         return _forbid_phrase(clause, f"edit {match['what'].strip()}", previous)
@@ -94,6 +121,14 @@ def forbid(clause: Clause, previous: Clause | None = None) -> list[Draft] | None
     )
     if match:
         return _forbid_phrase(clause, f"edit {match['bad']}{match['tail']}", previous)
+    match = re.match(r"^(?:disable|turn off) (?P<what>(?:the )?.*\b(?:tools?|mcp server)\b.*)$", text)
+    if match:
+        return _forbid_phrase(clause, f"use {match['what']}", previous)
+    match = ALONE.match(text)
+    if match:
+        return _forbid_phrase(
+            clause, f"edit {match['what'] or match['what2']}{match['tail'] or ''}", previous
+        )
     match = re.match(r"^(?P<why>[\w -]{3,40}?)(?::| —| -)\s?(?:do not|never)(?P<rest>\s.+)$", text)
     if match:
         return _forbid_phrase(clause, objects.base(match["rest"].strip()), previous)
@@ -103,7 +138,9 @@ def forbid(clause: Clause, previous: Clause | None = None) -> list[Draft] | None
 def _topic(text: str) -> str:
     """What a clause is about: the code that it begins with, or its words."""
     match = re.match(
-        r"^(?:the |files in |everything (?:in|under) |all |any )*((?:§\d+(?:, | and | or |, and )?)+)", text
+        r"^(?:[\w -]{3,40}: )?(?:the |files in |everything (?:in|under) |all |any )*((?:§\d+(?:, | and |"
+        r" or |, and )?)+)",
+        text,
     )
     return match[1].strip(" ,") if match else text
 
@@ -128,7 +165,7 @@ def _forbid_phrase(clause: Clause, phrase: str, previous: Clause | None) -> list
         tail = replace(tail, core=re.sub(r"(?<=[§\w]) for [^§]+$", "", tail.core))
     core = re.sub(r"^(\w+) or \1 ", r"\1 ", tail.core)
     effect = "ask" if tail.ask or tail.doubt else "deny"
-    found = verbs.meaning(clause, core, tail.examples, previous)
+    found = verbs.meaning(clause, core, tail.examples, previous, tail.named)
     if found is None:
         return _one_by_one(clause, core, phrase[len(core) :] if phrase.startswith(core) else "", previous)
     kind, tests, tool = found

@@ -22,8 +22,14 @@ OVER = (
 )
 FORMS = (
     re.compile(
-        rf"^{WHO}(?:use|run|prefer|favou?r|using|install with|go with|choose|call)(?: using)? "
+        rf"^{WHO}(?:use|run|prefer|favou?r|using|install with|go with|choose|call|default to|stick to|"
+        rf"reach for|stick with)"
+        rf"(?: using)? "
         rf"(?P<good>.+?){OVER} (?P<bad>.+)$"),
+    re.compile(
+        rf"^{WHO}(?:install|add|manage|run|execute|search|build|test|lint|format|do|find|"
+        rf"look)\b[^§]*? (?:with|using|via|"
+        rf"through|by running) (?P<good>§\d+){OVER} (?P<bad>.+)$"),
     re.compile(rf"^{WHO}prefer (?:using )?(?P<good>.+?) to (?P<bad>.+)$"),
     re.compile(r"^instead of (?:using |running )?(?P<bad>.+?),? (?:always )?(?:use|run|prefer)"
         r" (?P<good>.+)$"),
@@ -81,7 +87,7 @@ def prefer(clause: Clause, heading: str = "") -> list[Draft] | None:
         found = _manager(clause, match["good"])
         if found:
             return found
-    return _with_argument(clause) or _known_substitute(clause)
+    return _with_argument(clause) or _with_flags(clause) or _known_substitute(clause)
 
 
 def _name(clause: Clause, item: str) -> str:
@@ -118,8 +124,17 @@ def _over(clause: Clause, good: str, bad: str) -> list[Draft] | None:
         )
     ):
         test = objects.command_item(clause, item)
+        if (
+            test is None
+            and item in ("node", "node.js", "deno", "bun")
+            and instead.split(" ")[0] in ("bun", "deno", "node")
+        ):
+            test = Command(program=(item.removesuffix(".js"),))
         if not isinstance(test, Command):
             return None
+        if better and set(test.program) > {better.program}:  # `python3`, not `python`
+            said = _reading(clause, item)
+            test = test.model_copy(update={"program": (said.program if said else item,)})
         if test.program[0] in ("cat", "head", "tail") and not test.args:
             test = test.model_copy(update={"min_args": 1})  # without a file they only pass text on
         reading = _reading(clause, item)
@@ -191,10 +206,57 @@ def _with_argument(clause: Clause) -> list[Draft] | None:
     return [Draft(kind="prefer_tool", when=test, instead=f"{tool} with {name}", tool=tool, raw=clause.raw)]
 
 
+WITH_FLAGS = re.compile(
+    r"^(?:when (?P<when>committing|pushing|installing|building|testing|merging)[^,§]*, )?(?:always |must |"
+    r"you must )+(?:(?:use|call|invoke) (?P<line>§\d+)"
+    r"|(?:pass|use|add|provide|specify|include|set|supply) (?:the )?(?P<flag>§\d+)(?: flag|"
+    r" option)?(?: (?:to|with|when (?:running|calling|using)|for|on) "
+    r"(?:the )?(?P<of>§\d+))?)(?: commands?)?(?P<rest>(?:[ ,;:—(](?!(?:if|when|unless|or|for|instead|"
+    r"rather|not|never|over|before|after|with)\b)[^§]*)?)$"
+)
+
+
+def _with_flags(clause: Clause) -> list[Draft] | None:
+    """`Always use git commit -s`: its uses without the flag are refused."""
+    match = WITH_FLAGS.match(clause.text)
+    if not match or re.search(r"\b(?:if|unless|optional\w*)\b", match["rest"]):
+        return None
+    line = clause.code(match["line"] or match["flag"])
+    if match["flag"]:
+        flag = line.split("=")[0].split(" ")[0]
+        owner = clause.code(match["of"]) if match["of"] else ""
+        verbs = {"committing": "git commit", "pushing": "git push", "merging": "git merge"}
+        owner = owner or verbs.get(match["when"] or "", "")
+        if not owner or not re.fullmatch(r"--?[\w-]+", flag):
+            return None
+        line = f"{owner} {flag}"
+    reading = read_line(line)
+    if reading is None or reading.args or len(reading.flags) != 1 or not (reading.sub or match["flag"]):
+        return None
+    ways = spellings(reading.program, reading.sub, reading.flags[0][0])
+    bare = read_command(reading.words)
+    if bare is None:
+        return None
+    test = bare.model_copy(update={"no_flags": tuple(ways)})
+    found = [Draft(kind="deny_command", when=test, instead=line, raw=clause.raw)]
+    lock = re.search(
+        r" to (?:make|apply|do|get) (?:any )?lock ?file (?:changes|updates|edits)", match["rest"]
+    )
+    if lock and (place := LOCK_OF.get(reading.program)):
+        found.append(
+            Draft(kind="deny_path_write", when=objects.written((place,)), instead=line, raw=clause.raw)
+        )
+    return found
+
+
+LOCK_OF = {"cargo": "Cargo.lock", "npm": "package-lock.json", "pnpm": "pnpm-lock.yaml", "uv": "uv.lock",
+           "poetry": "poetry.lock", "bundle": "Gemfile.lock", "yarn": "yarn.lock"}  # fmt: skip
+
+
 def _known_substitute(clause: Clause) -> list[Draft] | None:
     """`Use npm ci`, where there is no doubt what it replaces."""
     match = re.match(
-        rf"^(?:.*, )?{WHO}(?:use|install(?: \w+)*? with|run all (?:commands|python) (?:with|through|"
+        rf"^(?:.*, )?{WHO}(?:use(?: the)?|install(?: \w+)*? with|run all (?:commands|python) (?:with|through|"
             rf"via)|run everything (?:with|through))"
         r" §(\d+)(?P<rest>.*)$", clause.text)  # fmt: skip
     if not match or re.match(r"^(?:if|when|for|unless|only)\b", clause.text):
@@ -209,7 +271,9 @@ def _known_substitute(clause: Clause) -> list[Draft] | None:
         else ""
     )
     rest = re.sub(
-        r"^ (?:to|for|from|in|on|and|instead|when|as|command|\(|,|always|rather).*$", "", match["rest"]
+        r"^ (?:to|for|from|in|on|and|instead|when|as|command|cli|or (?!§)|\(|,|always|rather).*$",
+        "",
+        match["rest"],
     )
     if (
         words not in REPLACES

@@ -36,13 +36,23 @@ WHY = re.compile(
     r"otherwise|due to|given (?:that|the)|which|it is|it's|it will|it would|it can|this (?:is|will|can|"
     r"would|could|may|"
     r"breaks|causes|leads|ensures)|they (?:are|will|can)|or (?:it|the|ci|you|we) (?:will|won't|can|is|may)|"
-    r"that is what|use it|see|as described|per)\b.*| — .*|\. .*|: (?!.*§).*)$"
+    r"that is what|use it|see|as described|per)\b.*"
+    r"|(?<=[§\d\w]),\s(?:it|this|that|they|these|those|doing so|i|we|ci|the (?:user|server|app|human|"
+    r"maintainers?|"
+    r"release|pipeline|team|dev server))\s(?:is|are|was|has|have|will|would|can|may|might|already|never|"
+    r"always|"
+    r"do|am|[a-z]+s)\b.*"
+    r"| — .*|\. .*|: (?!.*§).*)$"
 )
 PARENTHESIS = re.compile(r"\s*\([^()]*\)")
 EXAMPLES = re.compile(
     r"\s*(?:,|\(|—|:)?\s*\b(?:e\.g\.|eg|i\.e\.|ie|such as|like|for example|for instance|including|"
     r"especially|namely|"
     r"particularly)[,:]?\s(?P<list>[^()]*)\)?|\s*\((?P<list2>(?:the )?§\d+[^()]*)\)|:\s(?P<list3>§\d+.*)$"
+)
+NAMED = re.compile(
+    r"[a-z]s? \((?:i\.e\.,? |via |with |using |e\.g\.,? )?(?P<list>§\d+(?:(?:,| or| and|, or|"
+    r"/) §\d+)*)(?:,? etc\.?)?\)[. ]*$"
 )
 HARMLESS = re.compile(
     r"\s*,?\s*\b(?:by hand|manually|directly|yourself|on your own|locally|in place|in-place|"
@@ -75,6 +85,7 @@ class Tail:
     ask: bool = False
     doubt: str = ""
     examples: str = ""
+    named: str = ""  # the list in parentheses that ends it: what the words before it stand for
 
 
 def cut(text: str) -> Tail:
@@ -87,6 +98,8 @@ def cut(text: str) -> Tail:
         found = DOUBT.search(text)
         if found:
             doubt, text = found["what"].strip(), text[: found.start()]
+    found = NAMED.search(WHY.sub("", text))
+    named = found["list"] if found else ""
     found = EXAMPLES.search(text)
     if found:
         examples = next((group for group in found.groups() if group), "")
@@ -94,4 +107,4 @@ def cut(text: str) -> Tail:
     text = WHY.sub("", PARENTHESIS.sub("", text)).strip(" ,.:—(")
     while (shorter := HARMLESS.sub("", text)) != text and len(shorter) > 2:
         text = shorter.strip(" ,.:—")
-    return Tail(text, ask, doubt, WHY.sub("", PARENTHESIS.sub("", examples)).strip(" ,.:"))
+    return Tail(text, ask, doubt, WHY.sub("", PARENTHESIS.sub("", examples)).strip(" ,.:"), named)

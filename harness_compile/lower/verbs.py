@@ -11,12 +11,12 @@ import re
 from harness_compile.lower import objects
 from harness_compile.lower.commands import read_line, use_of
 from harness_compile.lower.normalise import Clause
-from harness_compile.lower.programs.commands import DEPTH, TOOLS
-from harness_compile.rules import Command, Content, Path, Predicate, SubAgent, ToolCall
+from harness_compile.lower.programs.commands import DEPTH, FLAG_OWNERS, TOOLS, VERB_PROGRAMS
+from harness_compile.rules import Command, Content, Mcp, Path, Predicate, SubAgent, ToolCall
 
 RUN = re.compile(
     r"^(?:directly )?(?:run|use|execute|call|invoke|issue|do|type|perform|using|try|rely on|reach for|"
-    r"start)\s(?P<what>.+)$"
+    r"default to|fall back to|resort to|switch to|start|install|launch|disable)\s(?P<what>.+)$"
 )
 EDIT = re.compile(
     r"^(?:ever |directly |manually |hand[- ])?(?:edit|modify|change|touch|alter|update|write(?: to| in|"
@@ -33,14 +33,21 @@ DELETE = re.compile(
 )
 CREATE = re.compile(r"^(?:create|add|write|generate|put|place|introduce)\s(?P<what>.+)$")
 READ = re.compile(
-    r"^(?:read|open|load|view|print|access|inspect|cat|display|look at|look in|look into|explore|"
+    r"^(?:read|open|load|view|print|access|inspect|cat|display|look at|look inside|look in|look into|"
+    r"explore|peek (?:at|into)|"
     r"search|scan|echo|expose)"
     r"(?:(?:,| or|/|, or| and) ?(?:read|open|print|access|log|echo|commit|view|edit|modify|write|display))*\s"
     r"(?:from |in |into |inside |through )?(?P<what>.+)$"
 )
+FLAGGED = re.compile(
+    r"(?P<act>[a-z][a-z -]*?)(?: (?:changes|anything|code|commits|packages))? (?:with|using|via|"
+    r"by (?:using|passing|adding))"
+    r" (?:the )?§(?P<n>\d+)(?: (?:flag|option))?"
+)
 COMMIT_FILES = re.compile(
     r"^(?!add (?:new |any )*(?:files?|code|content|tests?|anything)? ?(?:to|in|under|into|inside|at) |"
-    r"add new )(?:(?:git )?(?:commit|add|check in|stage|track)(?:(?:,| or|/|, or| and) ?(?:push|commit|"
+    r"add new )(?:(?:git )?(?:commit|add|check in|stage|track|check into git)(?:(?:,| or|/|, or|"
+    r" and) ?(?:push|commit|"
     r"add|stage))*)\s(?P<what>.+)$"
 )
 
@@ -55,7 +62,8 @@ def it(clause: Clause, what: str, previous: Clause | None) -> str:
     if not match or previous is None:
         return what
     found = re.match(
-        r"^(?:the |all |any |files in |everything in |anything (?:in|under) )*(§\d+(?:(?:,| and| or|, "
+        r"^(?:[\w -]{3,40}: )?(?:ignore |skip |leave |exclude )?"
+        r"(?:the |all |any |files in |everything in |anything (?:in|under) )*(§\d+(?:(?:,| and| or|, "
         r"and) §\d+)*)",
         previous.text,
     )
@@ -63,10 +71,47 @@ def it(clause: Clause, what: str, previous: Clause | None) -> str:
 
 
 def meaning(
+    clause: Clause, core: str, examples: str, previous: Clause | None, named: str = ""
+) -> tuple[str, list[Predicate], str] | None:
+    """(kind, tests, tool) of a base verb phrase, whole or not at all. `examples` of what it names; `named`:
+    the code in parentheses at its end, which says it exactly."""
+    found = _meaning(clause, core, examples, previous)
+    if found is None and named and "§" not in core and DOING.match(core):
+        if (EDIT.match(core) or DELETE.match(core)) and (places := places_of(clause, named)):
+            return "deny_path_write", [objects.written(globs, exists) for globs, exists in places], "*"
+        return _commands(clause, named, "")
+    if found is None and GENERIC.fullmatch(core) and examples:
+        return _commands(clause, examples, "")
+    return found
+
+
+# What may be said of a command in parentheses behind it; "forget to", "assume" and their like may not.
+DOING = re.compile(
+    r"^(?:run|use|mark|reset|install|rewrite|start|wipe|delete|drop|clear|clean|publish|deploy|push|amend|"
+    r"rebase|merge|stash|"
+    r"update|upgrade|trigger|restart|stop|kill|rebuild|regenerate|migrate|release|bump|format|edit|modify|"
+    r"change|touch|"
+    r"execute|launch|squash|discard|undo|revert|remove|tag|seed|truncate|create|spin up|tear down|destroy|"
+    r"enable|disable)\b"
+)
+GENERIC = re.compile(r"(?:run |use )?(?:any )?(?:interactive|destructive|dangerous|these|such|following|"
+                     r"git|shell|the)*"
+                     r"(?: ?(?:interactive|destructive|dangerous|git|shell|following))* ?(?:commands?|"
+                     r"flags?|tools?|operations?)")  # fmt: skip
+
+
+def _meaning(
     clause: Clause, core: str, examples: str, previous: Clause | None
 ) -> tuple[str, list[Predicate], str] | None:
-    """(kind, tests, tool) of a base verb phrase, whole or not at all."""
     core = core.strip(" ,.:")
+    flagged = FLAGGED.fullmatch(core)
+    if flagged:
+        flag = clause.codes[int(flagged["n"])]
+        lines = FLAG_OWNERS.get(flag, ())
+        if objects.action(clause, flagged["act"]) and lines:
+            core = flagged["act"]
+        elif (owner := VERB_PROGRAMS.get(flagged["act"].split(" ")[0])) and re.fullmatch(r"--?[\w-]+", flag):
+            return "deny_command", [objects.commands(tuple(f"{line} {flag}" for line in owner))], "*"
     for phrase in (core, *([examples] if examples and not core.startswith(("edit", "read")) else [])):
         act = objects.action(clause, phrase)
         if act is not None and "changeset" in phrase:
@@ -82,10 +127,19 @@ def meaning(
         r"(?:use|spawn|launch|create|start|run|delegate to) (?:any )?(?:sub-?agents?|task agents?)", core
     ):
         return "toolset", [SubAgent(starts=("*",))], "*"
-    match = re.fullmatch(r"(?:use )?(?:the )?(§\d+|[a-z]+(?: search| fetch)?) tools?", core)
+    match = re.fullmatch(
+        r"(?:use |call |disable |invoke )?(?:the )?(?:any )?(?:mcp )?(?:tools?|server) (?:from|of|"
+        r"on) (?:the )?§(?P<n>\d+)(?: mcp)?(?: server)?"
+        r"|(?:use |call |disable |invoke )?(?:the |any )*§(?P<n2>\d+) mcp (?:server|tools?)(?: tools?)?",
+        core)  # fmt: skip
+    if match and re.fullmatch(r"[\w-]+", name := clause.codes[int(match["n"] or match["n2"])]):
+        return "toolset", [Mcp(server=(name,))], "*"
+    match = re.fullmatch(r"(?:use |disable |call )?(?:the )?(§\d+|[a-z]+(?: search| fetch)?) tools?", core)
+    match = match or re.fullmatch(r"(?:use |disable |call )(?:the )?(§\d+|web search|web fetch)", core)
     if match:
         name = clause.code(match[1]) if match[1].startswith("§") else TOOLS.get(match[1], "")
-        if re.fullmatch(r"[A-Z]\w+|mcp__[\w*-]+", name):
+        sure = core.endswith(("tool", "tools")) or name in TOOLS.values()
+        if re.fullmatch(r"[A-Z]\w+|mcp__[\w*-]+" if sure else r"mcp__[\w*-]+", name):
             return "toolset", [ToolCall(names=(name,))], "*"
     match = COMMIT_FILES.match(core)
     if match:
@@ -147,9 +201,10 @@ def _commands(clause: Clause, what: str, examples: str) -> tuple[str, list[Predi
             return "deny_command", [_with_flag(outer, name)], "*"
     for item in objects.items(what):
         test = objects.command_item(clause, item)
-        if test is None and objects.flag_item(clause, item) == "--no-verify":
-            test = objects.commands(("git commit --no-verify", "git push --no-verify"))
-        if test is None and objects.flag_item(clause, item) in ("--force", "-f") and "push" in clause.text:
+        flag = objects.flag_item(clause, item) if test is None else ""
+        if flag in FLAG_OWNERS:
+            test = objects.commands(FLAG_OWNERS[flag])
+        elif flag in ("--force", "-f") and "push" in clause.text:
             test = objects.commands(("git push --force",))
         if test is None:
             test = objects.action(clause, f"use {item}") or objects.action(clause, item)
@@ -176,15 +231,23 @@ def _with_flag(command: Command, flag: str) -> Command:
 def places_of(
     clause: Clause, what: str, *, folder: bool = False
 ) -> list[tuple[tuple[str, ...], bool | None]] | None:
+    whole = objects.path_item(clause, what) if "§" not in what else None
+    if whole is not None:
+        return [whole]
     found = []
     for item in objects.items(what):
         place = objects.path_item(clause, item, folder=folder)
+        if place is None and (secret := objects.secret_item(clause, item)):
+            place = (secret, None)
         if place is None:
             return None
         found.append(place)
     return found or None
 
 
+FOLDERS = frozenset(
+    "node_modules dist build target vendor coverage out .git .next .venv venv __pycache__ third_party".split()
+)
 KIND_OF_FILE = re.compile(
     r"(?:any |the )*(?:auto-?)?(?:generated|vendored|third[- ]party|build|lock|config|sensitive|"
     r"protected|compiled|these)?"
@@ -240,7 +303,8 @@ def _deleted(clause: Clause, what: str, examples: str) -> tuple[str, list[Predic
 def _created(clause: Clause, what: str, examples: str) -> tuple[str, list[Predicate], str] | None:
     what = re.sub(r"^(?:(?:any|new|additional|more|extra)\s)*", "", what)
     match = re.fullmatch(
-        r"(?:files?|code|anything|content|tests?|new files?|things|components?|modules?) (?:to|in|"
+        r"(?:files?|code|anything|content|tests?|new files?|things|components?|modules?|"
+        r"[a-z -]{0,40}(?:documentation|docs)) (?:to|in|"
         r"under|into|inside|within|at) (?P<place>.+)",
         what,
     )
@@ -254,6 +318,8 @@ def _created(clause: Clause, what: str, examples: str) -> tuple[str, list[Predic
             return "deny_path_write", [objects.written(globs) for globs, _ in places], "*"
         return None
     places = places_of(clause, what)
+    if places and re.match(r"avoid\b", clause.text) and any(globs == ("**",) for globs, _ in places):
+        return None  # a hint, not a rule
     if places and re.search(r"file|test", what):
         return (
             "deny_path_write",
@@ -280,6 +346,9 @@ def _staged(places: list[tuple[tuple[str, ...], bool | None]]) -> list[Predicate
 
 
 def _commit_files(clause: Clause, what: str) -> tuple[str, list[Predicate], str] | None:
+    what = re.sub(r" (?:to|into|in) (?:git|the repo(?:sitory)?|version control|source control)$", "", what)
+    if not re.search(r"§|file|\.env", what):
+        return None  # "secrets": in which files is not said
     places = places_of(clause, what, folder=True)
     if places is None or any(exists is not None or globs == ("**",) for globs, exists in places):
         return None
@@ -296,6 +365,10 @@ def _commit_files(clause: Clause, what: str) -> tuple[str, list[Predicate], str]
 
 def _read(clause: Clause, what: str, examples: str) -> tuple[str, list[Predicate], str] | None:
     tests: list[Predicate] = []
+    whole = re.sub(r"^(?:the |any )*(?:contents? of |files? (?:in|under|inside|of) )?", "", what)
+    if (word := re.fullmatch(r"§(\d+)", whole)) and clause.codes[int(word[1])] in FOLDERS:
+        folder = clause.codes[int(word[1])]
+        return "deny_path_read", [Path(access=("read",), globs=(f"{folder}/", f"{folder}/**"))], "*"
     for item in objects.items(what):
         item = re.sub(r"^(?:read|open|print|access|echo|log|display|view|expose|output|share) ", "", item)
         secret = objects.secret_item(clause, item)

@@ -26,7 +26,7 @@ from rich.table import Table
 from scipy.stats import binomtest
 
 from distill.memory import read
-from harness_compile.lower import account_of
+from harness_compile.lower import account_of, known_checks
 from harness_compile.rules import Rule
 from harness_compile.runtime.guard import decide
 
@@ -75,12 +75,12 @@ def compile_file(folder: Path, name: str, rows: list[Row]) -> tuple[int, list[st
     memory = read([("agents_md", folder / name)])
     texts = {document.path: (folder / name).read_bytes() for document in memory.documents}
     emitted, stray, before = 0, [], None
-    lines = {row.gold["line"] for row in rows}
+    lines, checks = {row.gold["line"] for row in rows}, known_checks(memory.units)
     for unit in memory.units:
         whole = unit.spans[0]
         data = texts.get(whole.source, b"")
         raw = data[whole.start : whole.end].decode()
-        account = account_of(unit, raw, before)
+        account = account_of(unit, raw, before, checks)
         before = unit
         last = whole.line + raw.count("\n")
         emitted += len(account.rules)

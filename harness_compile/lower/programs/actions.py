@@ -151,6 +151,16 @@ ACTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         r"config(?:uration)?",
      ("git config <key> <value>", "git config --unset", "git config --add", "git config set",
       "git config unset")),
+    (r"(?:bump|change|update|modify|edit|increment|touch)(?: (?:any|package|project|crate|release|library|"
+     r"app))* "
+     r"versions?(?: (?:numbers?|fields?|strings?))?(?: manually)?",
+     ("npm version", "pnpm version", "yarn version", "bun pm version", "poetry version <value>",
+      "hatch version <value>", "uv version <value>", "cargo set-version", "bump2version", "bumpversion",
+      "lerna version")),
+    (r"run (?:versioning|publishing|release)(?: (?:or|and) (?:versioning|publishing|release))* commands",
+     ("npm version", "pnpm version", "yarn version", "changeset version", "pnpm changeset version",
+      "lerna version",
+      "gh release create", *PUBLISH)),
     (r"(?:upgrade|update|bump)(?: (?:any|project|package))* (?:dependenc(?:y|ies)|packages?)(?: versions?)?",
      ("npm update", "npm install *@*", "pnpm update", "yarn upgrade", "bun update", "poetry update",
       "uv lock --upgrade",
@@ -185,6 +195,7 @@ ACTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
      ("sudo", "doas")),
     (
         r"(?:install|add)(?: (?:npm|any|python|node|new))* (?:packages?|tools?|dependencies) globally|"
+        r"install global (?:npm |node )?(?:packages|dependencies)|"
         r"install globally|"
      r"install global packages", ("npm install --global", "pnpm add --global", "yarn global add",
      "bun add --global")),

@@ -9,7 +9,7 @@ from __future__ import annotations
 # Words that are sub-commands: the default for a program, and for a first word that takes another one.
 DEPTH: dict[str, int | dict[str, int]] = {
     "git": {"": 1, "stash": 2, "worktree": 2, "remote": 2, "submodule": 2, "lfs": 2, "flow": 2, "bisect": 2},
-    "gh": 2, "glab": 2, "npm": {"": 1, "run": 2, "run-script": 2, "config": 2},
+    "gh": 2, "glab": 2, "hub": 1, "npm": {"": 1, "run": 2, "run-script": 2, "config": 2},
     "pnpm": {"": 1, "run": 2, "config": 2}, "yarn": {"": 1, "run": 2, "workspace": 3, "config": 2},
     "bun": {"": 1, "run": 2, "pm": 2}, "deno": {"": 1, "task": 2}, "npx": 0, "bunx": 0, "nx": 1,
     "turbo": {"": 1, "run": 2},
@@ -172,7 +172,7 @@ FLAGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "git merge": (("--no-ff",), ("--no-verify",)),
     "git tag": (("--annotate", "-a"), ("--delete", "-d"), ("--sign", "-s")),
     "cargo": (("--release", "-r"), ("--package", "-p"), ("--workspace", "--all")),
-    "npm": (("--global", "-g", "--location=global"), ("--save-dev", "-D"), ("--silent", "-s"), ("--force",
+    "npm": (("--global", "-g"), ("--save-dev", "-D"), ("--silent", "-s"), ("--force",
     "-f")),
     "pnpm": (("--global", "-g"), ("--save-dev", "-D"), ("--recursive", "-r"), ("--workspace-root", "-w")),
     "pip": (("--upgrade", "-U"), ("--requirement", "-r"), ("--editable", "-e")),
@@ -258,6 +258,30 @@ REPLACES: dict[str, tuple[str, ...]] = {
     "uv pip": ("pip install",),
     "git switch": ("git checkout",),
     "bunx": ("npx",),
+    "gh": ("hub", "curl *api.github.com*", "wget *api.github.com*"),
+}
+
+# Flags that say by themselves what they belong to.
+FLAG_OWNERS: dict[str, tuple[str, ...]] = {
+    "--no-verify": ("git commit --no-verify", "git push --no-verify"),
+    "--amend": ("git commit --amend",),
+    "--no-gpg-sign": ("git commit --no-gpg-sign",),
+    "--force-with-lease": ("git push --force-with-lease",),
+    "--hard": ("git reset --hard",),
+    "--legacy-peer-deps": ("npm install --legacy-peer-deps", "npm ci --legacy-peer-deps"),
+    "--break-system-packages": ("pip install --break-system-packages",),
+    "--auto-approve": ("terraform apply --auto-approve", "terraform destroy --auto-approve"),
+    "-auto-approve": ("terraform apply --auto-approve", "terraform destroy --auto-approve"),
+    "--force-reset": ("prisma db push --force-reset",),
+    "--accept-data-loss": ("prisma db push --accept-data-loss",),
+    "--no-frozen-lockfile": ("pnpm install --no-frozen-lockfile",),
+}
+# Verbs that are commands: "push with `--force`".
+VERB_PROGRAMS: dict[str, tuple[str, ...]] = {
+    **{verb: (f"git {verb}",) for verb in ("push", "commit", "merge", "rebase", "pull", "clone", "checkout")},
+    "force": (),
+    "install": ("npm install", "pnpm install", "yarn install", "bun install", "pip install"),
+    "publish": ("npm publish", "pnpm publish", "yarn publish", "cargo publish"),
 }
 
 TOOLS: dict[str, str] = {  # names that people give to an agent's tools

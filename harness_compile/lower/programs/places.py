@@ -35,6 +35,8 @@ LANGUAGES: dict[str, tuple[str, ...]] = {
     "proto": ("*.proto",),
     "sql": ("*.sql",),
     "css": ("*.css", "*.scss", "*.less"),
+    "styles": ("*.css", "*.scss", "*.less"),
+    "stylesheets": ("*.css", "*.scss", "*.less"),
     "markdown": ("*.md", "*.mdx"),
     "frontend": (*WEB, "*.html"),
     "backend": (
