@@ -14,7 +14,9 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from distill.errors import OverwriteError, RecordError
 from distill.memory import Memory
@@ -59,11 +61,16 @@ class Account(Record):
 
 @dataclass(frozen=True)
 class Lowered:
-    """The rules of a memory, the account of its units, and the digests of what it was read from."""
+    """The rules of a memory, the account of its units, and the digests of what it was read from. `rows` are
+    the rules as JSON by id, made once for all harnesses."""
 
     rules: tuple[Rule, ...]
     account: Account
     inputs: dict[str, str]
+
+    @cached_property
+    def rows(self) -> dict[str, dict[str, Any]]:
+        return {rule.id: guard.as_json(rule) for rule in self.rules}
 
 
 @dataclass(frozen=True)
@@ -141,9 +148,9 @@ def compile_lowered(lowered: Lowered, backend: Backend, options: Options) -> Com
         protect=("**/.harness-compile/**", *backend.protect),
         log="decisions.jsonl",
         state="sessions",
-        rules=(*kept, canary()),
     )
-    files = [*emitted.files, *_guard_files(backend, policy)]
+    rows = [{**lowered.rows[rule.id], "effect": rule.effect} for rule in kept]
+    files = [*emitted.files, *_guard_files(backend, policy, [*rows, guard.as_json(canary())])]
     left = [
         NotEnforceable(unit=one.unit, reason="; ".join(one.left)) for one in lowered.account.units if one.left
     ]
@@ -161,7 +168,7 @@ def compile_lowered(lowered: Lowered, backend: Backend, options: Options) -> Com
     data = {file.path: file.data for file in files}
     data["account.json"] = _lines(lowered.account)
     data["README.md"] = readme.text(bundle, lowered.account.words, backend, emitted.notes).encode()
-    data["bundle.json"] = _lines(bundle)
+    data["bundle.json"] = _lines(bundle, lowered.rows)
     return Compiled(bundle, data, lowered.account)
 
 
@@ -206,10 +213,13 @@ def canary() -> Rule:
 CANARY_CALL = {"tool": "Bash", "input": {"command": f"{CANARY} --are-you-there"}}
 
 
-def _lines(record: Record) -> bytes:
+def _lines(record: Record, rules: dict[str, dict[str, Any]] | None = None) -> bytes:
     """A record as ASCII JSON with one line for each item of its lists: read by `diff`, written fast."""
+    said = record.model_dump(mode="json", exclude_defaults=True, exclude={"rules"} if rules else None)
+    said |= {"rules": list(rules.values())} if rules else {}
     rows = []
-    for key, value in record.model_dump(mode="json", exclude_defaults=True).items():
+    for key in (name for name in type(record).model_fields if name in said):
+        value = said[key]
         if isinstance(value, list) and value:
             items = ",\n  ".join(json.dumps(item, ensure_ascii=True) for item in value)
             rows.append(f"{json.dumps(key)}: [\n  {items}\n ]")
@@ -225,13 +235,13 @@ def _complete(rules: Sequence[Rule], emitted: Emitted) -> None:
     assert not missing, f"the backend dropped {missing[0]} without a word"
 
 
-def _guard_files(backend: Backend, policy: Policy) -> list[File]:
+def _guard_files(backend: Backend, policy: Policy, rows: list[dict[str, Any]]) -> list[File]:
     """The guard as it is, the shapes that it reads, its policy, and what git shall not see of it."""
     home = folder(backend.name)
     data = {
         "guard.py": _runtime(guard.__file__),
         "payloads.py": _runtime(payloads.__file__),
-        **guard.policy_files(policy),
+        **guard.policy_files({**guard.as_json(policy), "rules": rows}),
     }
     files = [File(name, f"{home}/{name}", content) for name, content in data.items()]
     return [*files, File("gitignore", f"{home}/.gitignore", IGNORED)]
