@@ -31,6 +31,7 @@ def sing(harness: str, root: Path, home: Path) -> tuple[bool, str]:
     call = {**CANARY_CALL, "event": "pre_tool", "cwd": str(root)}
     given = json.dumps(payloads.payload(shape, call)).encode()
     environment = {**os.environ, "CLAUDE_PROJECT_DIR": str(root), "LETTA_WORKING_DIR": str(root)}
+    environment["HOME"] = str(home)  # some harnesses have their part of the bundle there
     begun = time.perf_counter()
     try:
         done = subprocess.run(

@@ -6,14 +6,12 @@ the command that needs it, so that `decide` answers fast. Nothing here decides a
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
@@ -23,8 +21,8 @@ from distill.errors import (
     PendingError,
     StaleError,
     UsageError,
+    faults,
     printable,
-    user_faults,
 )
 from harness_compile.given import asked, call_of, policy_of, read_json_text, session_of
 
@@ -39,7 +37,6 @@ app = typer.Typer(
     "CLAUDE.md or an AGENTS.md is. Nothing outside build is written before [bold]apply[/bold].",
 )
 
-F = TypeVar("F", bound=Callable[..., Any])
 Place = Annotated[Path, typer.Argument(metavar="DIR", help="A bundle, as in build/claude_code.")]
 Root = Annotated[Path, typer.Option("--root", metavar="DIR", help="The project the rules are for.")]
 Home = Annotated[
@@ -52,17 +49,6 @@ class FailedError(DistillError):
     """A case failed, or what is installed does not hold."""
 
     exit_code = Exit.BELOW
-
-
-def faults(command: F) -> F:
-    """Make a user's fault in a command one sentence and an exit code."""
-
-    @functools.wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        with user_faults(shlex.join(["harness-compile", *sys.argv[1:]])):
-            return command(*args, **kwargs)
-
-    return wrapped  # type: ignore[return-value]
 
 
 def _version(wanted: bool) -> None:
@@ -90,7 +76,7 @@ def main(
     "harness-compile compile CLAUDE.md docs/RULES.md --target letta_code --target pi --out build\n\n"
     "harness-compile compile --recipe recipes/memory.yaml",
 )
-@faults
+@faults("harness-compile")
 def compile_(
     sources: Annotated[
         list[Path] | None,
@@ -150,28 +136,61 @@ def compile_(
     show.following(*(f"harness-compile verify {shlex.quote(str(place))}" for place in places))
 
 
-@app.command(epilog="harness-compile verify build/claude_code")
-@faults
-def verify(place: Place, as_json: Json = False) -> None:
-    """Ask the guard every case of every rule, directly and as the harness would. 3 if one fails."""
+@app.command(
+    epilog="harness-compile verify build/claude_code\n\nharness-compile verify build/claude_code --live\n\n"
+    "harness-compile verify build/claude_code --replay ~/.claude/projects"
+)
+@faults("harness-compile")
+def verify(
+    place: Place,
+    live: Annotated[
+        bool, typer.Option("--live", help="Drive the real harness, in a throw-away project and home.")
+    ] = False,
+    replay: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="LOGS", help="Say what the rules would have stopped in past sessions."),
+    ] = None,
+    programs: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where harnesses are installed, besides PATH.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show every case, not only what is odd.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask the guard every case of every rule, directly and as the harness would. 3 if one fails.
+
+    With --live the harness itself is asked, by a scripted model: no model is paid, nothing leaves here.
+    """
     from harness_compile import bundle, show
     from harness_compile.backends import backend
-    from harness_compile.verify import cases
+    from harness_compile.verify import cases, installed
 
     said = bundle.load(place)
     _whole(place, said)
+    if live or replay:
+        from harness_compile import proof
+
+        if replay:
+            proof.replay(place, replay, as_json=as_json)
+        if live:
+            proof.live(place, programs, every=every, as_json=as_json)
+        return
     outcome = cases.check(bundle.effective(said), backend(said.harness).shapes)
+    odd = list(installed.faults(place))
     if as_json:
-        show.print_json(outcome.model_dump(mode="json"))
+        show.print_json({**outcome.model_dump(mode="json"), "installed": odd})
     else:
         show.outcome(outcome, said)
-        if outcome.passed:
+        for fault in odd:
+            show.plain(f"installed: {fault}")
+        if outcome.passed and not odd:
             show.following(f"harness-compile diff {shlex.quote(str(place))} --root .")
     if not outcome.passed:
         raise FailedError(
             f"{len(outcome.failures)} of {outcome.asked} questions came out wrong",
             mend="the rules named above do not do what they say; leave them out or report them",
         )
+    if odd:
+        raise FailedError(odd[0], mend="compile the bundle again, or report it")
 
 
 @app.command(
@@ -179,7 +198,7 @@ def verify(place: Place, as_json: Json = False) -> None:
     """'{"tool": "Bash", "input": {"command": "git push -f"}}'"""
     "\n\nTools have the names of Claude Code: Bash, Read, Write, Edit, WebFetch, mcp__server__tool, Stop."
 )
-@faults
+@faults("harness-compile")
 def decide(
     place: Place,
     call: Annotated[
@@ -219,7 +238,7 @@ def decide(
 
 
 @app.command(epilog="harness-compile diff build/claude_code --root .")
-@faults
+@faults("harness-compile")
 def diff(
     place: Place,
     root: Root = Path("."),
@@ -240,18 +259,23 @@ def diff(
 
 
 @app.command(epilog="harness-compile apply build/claude_code --root .")
-@faults
+@faults("harness-compile")
 def apply(
     place: Place,
     root: Root = Path("."),
     home: Home = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    confirm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RULE", help="Install it though past sessions speak against it."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Install a bundle: show the changes, ask, write all of them or none, and keep a receipt."""
     from harness_compile import apply as installing
-    from harness_compile import changes, show
+    from harness_compile import changes, proof, show
 
+    proof.confirmed(place, confirm or [])
     _stale(place, root)
     planned = changes.plan_changes(place, root, home=home)
     if not as_json:
@@ -271,7 +295,7 @@ def apply(
 
 
 @app.command(epilog="harness-compile status --root .\n\nharness-compile status --root . --canary")
-@faults
+@faults("harness-compile")
 def status(
     root: Root = Path("."),
     days: Annotated[
@@ -311,7 +335,7 @@ def status(
 
 
 @app.command(epilog="harness-compile rollback --root .")
-@faults
+@faults("harness-compile")
 def rollback(
     root: Root = Path("."),
     receipt: Annotated[

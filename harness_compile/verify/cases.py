@@ -58,9 +58,10 @@ class Outcome(Record):
 
 
 def whole_call(call: dict[str, Any], event: Event = "pre_tool") -> dict[str, Any]:
-    """A case's call with what it leaves out: the project's folder, an empty disk, the branch `feature`."""
+    """A case's call with what it leaves out: the project's folder, an empty disk, the branch `feature`, and
+    the event, where no tool is called that would say it."""
     filled = {"root": ROOT, "cwd": ROOT, "exists": [], "branch": "feature", **call}
-    if "event" not in filled and event != "pre_tool":
+    if "event" not in filled and "tool" not in filled and event != "pre_tool":
         filled["event"] = event
     return filled
 

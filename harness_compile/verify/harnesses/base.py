@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness_compile.rules import Mechanism
 from harness_compile.runtime import payloads
@@ -58,14 +58,15 @@ Native = tuple[str, dict[str, Any]]
 class Driver:
     """One harness.
 
-    `pinned`: the version that is installed and whose behaviour is known. `package`: what npm or pip installs.
-    `find(programs)`: the program below that folder, else on PATH. `prepare(place, url)`: the configuration
-    that the harness needs to talk to the model at `url`; nothing of the bundle. `start`: the command of one
-    headless run. `native(call, place)`: a neutral call as this harness's model would make it, None where it
-    has no such tool. `agent(prompt)`: the call that starts a sub-agent. `own`: what carries the guard's words.
-    `reads_first`: an edit is refused unless the file was read. `words`: texts by which a refusal is known,
-    and whose they are. `begin`, `turn`: seconds that a run may take to start and for each turn. `only`: how
-    to leave one mechanism of an installed bundle in force.
+    `pinned`: the version that is installed and whose behaviour is known. `package`: what npm or pip installs
+    (`how`), with what is needed `beside` it. `find(programs)`: the program below that folder, else on PATH.
+    `prepare(place, url)`: the configuration that the harness needs to talk to the model at `url`; nothing of
+    the bundle. `start`: the command of one headless run. `native(call, place)`: a neutral call as this
+    harness's model would make it, None where it has no such tool. `agent(prompt)`: the call that starts a
+    sub-agent. `mcp(place, servers)`: gives it MCP servers (command and args by name). `own`: what carries the
+    guard's words. `reads_first`: an edit is refused unless the file was read. `words`: texts by which a
+    refusal is known, and whose they are. `begin`, `turn`: seconds that a run may take to start and for each
+    turn. `only`: how to leave one mechanism of an installed bundle in force.
     """
 
     harness: str
@@ -78,6 +79,9 @@ class Driver:
     agent: Callable[[str], Native] | None = None
     own: Mechanism = "hook"
     version: Sequence[str] = ("--version",)
+    how: Literal["npm", "pip", "unpack"] = "npm"
+    beside: Sequence[str] = ()
+    mcp: Callable[[Place, Mapping[str, Any]], None] | None = None
     reads_first: bool = False
     words: Sequence[tuple[str, Mechanism]] = ()
     begin: float = 60.0

@@ -7,6 +7,7 @@ refused by the bundle (deny and ask rules and hooks come before `--allowedTools`
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from harness_compile.verify.harnesses.base import (
 )
 from harness_compile.verify.live.place import Place
 
-ALLOWED = "Bash,Read,Write,Edit,NotebookEdit,WebFetch,WebSearch,Agent,Skill,mcp__*"
+ALLOWED = "Bash,Read,Write,Edit,NotebookEdit,WebFetch,WebSearch,Agent,Skill"
 # The tools and what they take; anything else in an input is refused before any rule is asked.
 NATIVE = {
     "Read": ("file_path", "offset", "limit"),
@@ -52,7 +53,10 @@ def prepare(place: Place, url: str) -> None:
 
 
 def start(program: Program, place: Place, url: str, prompt: str) -> Start:
-    words = ("-p", prompt, "--output-format", "json", "--allowedTools", ALLOWED)
+    servers = place.project / ".mcp.json"
+    named = json.loads(servers.read_bytes())["mcpServers"] if servers.exists() else ()
+    allowed = ",".join([ALLOWED, *(f"mcp__{name}" for name in named)])
+    words = ("-p", prompt, "--output-format", "json", "--allowedTools", allowed)
     env = {**ENV, "ANTHROPIC_BASE_URL": url}
     return Start((*program.argv, *words), env)
 
@@ -79,6 +83,10 @@ def agent(prompt: str) -> Native:
     return "Agent", {"description": "a step", "subagent_type": "general-purpose", "prompt": prompt}
 
 
+def mcp(place: Place, servers: Mapping[str, Any]) -> None:
+    (place.project / ".mcp.json").write_text(json.dumps({"mcpServers": servers}))
+
+
 def hooks_off(place: Place) -> None:
     """Leave only the native rules of an installed bundle."""
     for name in (".claude/settings.json", ".claude/settings.local.json"):
@@ -97,6 +105,7 @@ DRIVER = Driver(
     start=start,
     native=native,
     agent=agent,
+    mcp=mcp,
     reads_first=True,
     words=(
         (r"PreToolUse:\w+ hook error", "hook"),

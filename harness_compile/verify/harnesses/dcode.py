@@ -7,6 +7,7 @@ bundle.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def start(program: Program, place: Place, url: str, prompt: str) -> Start:
         "DEEPAGENTS_CODE_NO_UPDATE_CHECK": "1",
         "DEEPAGENTS_CODE_AUTO_UPDATE": "0",
     }
-    return Start((*program.argv, *words, "-q", "--no-mcp"), env)
+    return Start((*program.argv, *words, "-q"), env)
 
 
 def native(call: dict[str, Any], place: Place) -> Native | None:
@@ -44,7 +45,14 @@ def native(call: dict[str, Any], place: Place) -> Native | None:
     path = fields.get("file_path")
     if isinstance(path, str) and not path.startswith(("/", "~")):
         fields["file_path"] = str(place.project / path)
-    return (name, fields) if name in NATIVE else None
+    return (name, fields) if name in NATIVE or name.startswith("mcp__") else None
+
+
+def mcp(place: Place, servers: Mapping[str, Any]) -> None:
+    said = {"mcpServers": {name: {"type": "stdio", **one} for name, one in servers.items()}}
+    path = place.home / ".deepagents/.mcp.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(said))
 
 
 def agent(prompt: str) -> Native:
@@ -60,6 +68,8 @@ DRIVER = Driver(
     start=start,
     native=native,
     agent=agent,
+    how="pip",
+    mcp=mcp,
     words=((r"blocked by hook", "hook"), (r"is not a valid tool", "toolset")),
     begin=90,
     turn=15,

@@ -81,6 +81,8 @@ DRIVER = Driver(
     native=native,
     agent=agent,
     own="extension",
+    how="unpack",
+    beside=("ws@8.19.0",),
     words=(
         (r"Permission denied by rule", "permission"),
         (r"blocked by hook", "hook"),

@@ -7,6 +7,7 @@ by `tools.exec.pathPrepend`. `openclaw agent exec` loads no plugins and is no pl
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,17 @@ def find(programs: Path) -> Program | None:
     return npm_program(programs, "openclaw", "openclaw/openclaw.mjs", "openclaw")
 
 
+def settings(path: Path) -> dict[str, Any]:
+    """What stands in a configuration, {} where there is none."""
+    node = locate(path.read_text(encoding="utf-8"), "json5") if path.exists() else None
+    return dict(plain_value(node)) if node else {}
+
+
 def prepare(place: Place, url: str) -> None:
     """The model, the workspace and PATH, beside what the bundle has put there."""
     path = place.home / ".openclaw/openclaw.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    node = locate(path.read_text(encoding="utf-8"), "json5") if path.exists() else None
-    said = plain_value(node) if node else {}
+    said = settings(path)
     model = {
         "id": MODEL,
         "name": MODEL,
@@ -63,7 +69,13 @@ def native(call: dict[str, Any], place: Place) -> Native | None:
     if name == "edit":
         edit = {"oldText": fields.get("oldText", ""), "newText": fields.get("newText", "")}
         return name, {"path": fields.get("path", ""), "edits": [edit]}
-    return (name, fields) if name in NATIVE else None
+    return (name, fields) if name in NATIVE or call["tool"].startswith("mcp__") else None
+
+
+def mcp(place: Place, servers: Mapping[str, Any]) -> None:
+    path = place.home / ".openclaw/openclaw.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**settings(path), "mcp": {"servers": servers}}))
 
 
 DRIVER = Driver(
@@ -75,6 +87,7 @@ DRIVER = Driver(
     start=start,
     native=native,
     own="extension",
+    mcp=mcp,
     words=((r"Plugin approval unavailable|approval", "extension"),),
     begin=150,
     turn=15,

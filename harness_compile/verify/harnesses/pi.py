@@ -6,6 +6,7 @@ By what was observed on 1.5.2. The project stays untrusted, as it is for a user 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,14 @@ def native(call: dict[str, Any], place: Place) -> Native | None:
     if name == "edit":
         edit = {"oldText": fields.get("oldText", ""), "newText": fields.get("newText", "")}
         return name, {"path": fields.get("path", ""), "edits": [edit]}
-    return (name, fields) if name in NATIVE else None
+    return (name, fields) if name in NATIVE or name.startswith("mcp__") else None
+
+
+def mcp(place: Place, servers: Mapping[str, Any]) -> None:
+    said = {name: {**one, "exposure": "direct"} for name, one in servers.items()}
+    path = place.home / ".pi/agent/mcp.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"mcpServers": said}))
 
 
 DRIVER = Driver(
@@ -51,6 +59,7 @@ DRIVER = Driver(
     start=start,
     native=native,
     own="extension",
+    mcp=mcp,
     words=((r"^Tool \w+ not found", "toolset"),),
     begin=40,
     turn=8,

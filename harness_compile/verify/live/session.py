@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 from harness_compile.rules import Mechanism
 from harness_compile.runtime import guard
 from harness_compile.verify.harnesses.base import PROMPT, Driver, Ended, Native, Program, run
-from harness_compile.verify.live.place import Place
+from harness_compile.verify.live.place import Place, real_folders
 from harness_compile.verify.live.probes import (
     WANTED,
     Observed,
@@ -38,6 +40,7 @@ from harness_compile.verify.scripted_model import (
 )
 
 FINISHED = "I have finished."
+SERVER = Path(__file__).with_name("mcp_server.py")
 NESTED = "Nested task number {}: do it."
 
 
@@ -92,6 +95,8 @@ class Session:
         for call in (*probe.before, *([probe.call] if probe.event in ("pre_tool", "post_tool") else [])):
             made = in_place(call, self.place)
             why = unfit(made, self.place)
+            if made["tool"].startswith("mcp__") and self.driver.mcp is None:
+                why = why or "the harness has no MCP servers of its own"
             native = None if why else self.driver.native(made, self.place)
             if why or native is None:
                 why = why or f"the harness has no tool {made.get('tool')}"
@@ -112,6 +117,19 @@ class Session:
             self.start.append(probe)
         elif probe.event == "prompt":
             self.prompt = probe
+
+    def servers(self) -> dict[str, Any]:
+        """The MCP servers that the calls need, as stand-ins."""
+        tools: dict[str, dict[str, None]] = {}
+        for step in self.steps:
+            parts = step.call["tool"].split("__", 2)
+            if len(parts) == 3 and parts[0] == "mcp":
+                tools.setdefault(parts[1], {})[parts[2]] = None
+        python = shutil.which("python3", path=os.pathsep.join(real_folders())) or sys.executable
+        return {
+            name: {"command": python, "args": [str(SERVER), name, str(self.place.log), *names]}
+            for name, names in tools.items()
+        }
 
     def script(self) -> Script:
         turns, nested = [], []
@@ -144,6 +162,9 @@ class Session:
 
         with serving(script, opening=opening) as model:
             self.model = model
+            servers = self.servers()
+            if servers and self.driver.mcp is not None:
+                self.driver.mcp(self.place, servers)
             self.driver.prepare(self.place, model.url)
             words = self.prompt.call.get("prompt", PROMPT) if self.prompt else PROMPT
             start = self.driver.start(program, self.place, model.url, words)
@@ -161,6 +182,8 @@ class Session:
         for action in taken.actions:
             if action.argv and is_stood_in(action.argv[0]):
                 step.commands.append(action.argv)
+            if action.tool.startswith("mcp__"):
+                step.commands.append([action.tool])
             step.hosts += guard.hosts(action) if action.argv is None else []
             for how, path in guard.files(action, taken.disk):
                 at = Path(path.absolute)

@@ -1,0 +1,142 @@
+"""Records what the real harnesses hand to the guard, so that fast tests speak their true field names.
+
+    python -m harness_compile.verify.live.record BUNDLE OUT [--programs DIR]
+
+A bundle is installed and its guard wrapped by one that keeps each payload before it answers. What differs
+from run to run (ids, times, folders) becomes a placeholder, so that two recordings of one version are the
+same bytes, and those of two versions differ in what the harness changed: that is printed. The session log
+that the harness wrote is kept as well. Not covered: payloads of tools that the bundle's cases do not call.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from distill.errors import DistillError, faults
+from distill.records import write_atomic
+from harness_compile import bundle as bundles
+from harness_compile.verify.harnesses import drivers
+from harness_compile.verify.harnesses.base import version_of
+from harness_compile.verify.live.place import Place, throw_away
+from harness_compile.verify.live.probes import named_programs, probes
+from harness_compile.verify.live.verify import PROGRAMS, drive, groups, install, policy_of
+
+WRAPPED = """import io, json, sys
+_text = sys.stdin.buffer.read()
+with open({log!r}, "a") as _file:
+    _file.write(json.dumps({{"argv": sys.argv[1:], "text": _text.decode("utf-8", "replace")}}) + "\\n")
+sys.stdin = io.TextIOWrapper(io.BytesIO(_text), encoding="utf-8")
+from recorded_guard import *
+import recorded_guard
+main = recorded_guard.main
+"""
+UNLIKE = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b\d{13}\b|"
+    r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z?|\b(?:toolu|msg|req|run|lc_run)_?-*[0-9A-Za-z_-]{16,}|"
+    r"agent-local-[0-9a-z-]+|local-conv-[0-9a-z-]+|live-[0-9a-f]{6,}"
+)
+TIMED = {"duration_ms", "durationMs", "timestamp", "startedAt", "endedAt", "pid"}
+LOGS = (".claude/projects", ".pi/agent/sessions", ".openclaw/agents", ".letta/lc-local-backend")
+
+
+def wrap(place: Place, log: Path) -> None:
+    """Put the recording guard before every guard that is installed."""
+    for top in (place.project, place.home):
+        for path in top.rglob("guard.py"):
+            path.rename(path.with_name("recorded_guard.py"))
+            path.write_text(WRAPPED.format(log=str(log)))
+
+
+def plain(value: Any, place: Place) -> Any:
+    """A payload without what differs from run to run."""
+    if isinstance(value, str):
+        text = value.replace(str(place.project), "/project").replace(str(place.home), "/home/agent")
+        return UNLIKE.sub("<id>", text.replace(str(place.top), "/tmp/run"))
+    if isinstance(value, dict):
+        return {key: 0 if key in TIMED else plain(one, place) for key, one in value.items()}
+    return [plain(one, place) for one in value] if isinstance(value, list) else value
+
+
+def recorded(bundle: Path, programs: Path) -> tuple[str, str, dict[str, bytes], dict[str, bytes]]:
+    """Harness, version, payloads and session logs by name. Raises DistillError where it is not installed."""
+    said = bundles.load(bundle)
+    driver = drivers()[said.harness]
+    program = driver.find(programs)
+    if program is None:
+        raise DistillError(f"{said.harness} is not there", mend=f"install {driver.package}, or `make live`")
+    rules = bundles.effective(said)
+    found = probes(rules, said.on_error, inside=driver.agent is not None)
+    version, rows, logs = "", {}, {}
+    for group in groups(found):
+        with throw_away(named_programs(found)) as at:
+            install(at, bundle)
+            log = at.top / "payloads.jsonl"
+            wrap(at, log)
+            version = version or version_of(driver, program, at, "http://127.0.0.1:9")
+            drive(driver, program, at, rules, policy_of(bundle, said), group)
+            for line in log.read_text().splitlines() if log.exists() else ():
+                name, data = payload_of(json.loads(line), at)
+                rows.setdefault(name, data)
+            if not logs:
+                logs = session_logs(at)
+    return said.harness, version, rows, logs
+
+
+def payload_of(row: dict[str, Any], place: Place) -> tuple[str, bytes]:
+    """A name that says the shape, event and tool, and the payload as it is kept: one for each name."""
+    shape = row["argv"][row["argv"].index("--harness") + 1]
+    given = plain(json.loads(row["text"]), place)
+    keys = ("hook_event_name", "event_type", "hook", "type", "phase", "event")
+    event = next((str(given[key]) for key in keys if isinstance(given.get(key), str)), "event")
+    request = given.get("tool_call")
+    tool = given.get("tool_name") or given.get("toolName") or (request or {}).get("name") or ""
+    inside = "-inside" if given.get("agent_type") or given.get("agent_id") else ""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", "-".join(part for part in (shape, event, tool) if part) + inside)
+    return f"{name}.json", (json.dumps(given, indent=1, sort_keys=True) + "\n").encode()
+
+
+def session_logs(place: Place) -> dict[str, bytes]:
+    """The first session log of a run, without what differs from run to run."""
+    for folder in LOGS:
+        for path in sorted((place.home / folder).rglob("*.jsonl")):
+            lines = [plain(json.loads(line), place) for line in path.read_text().splitlines() if line.strip()]
+            return {"session.jsonl": "".join(json.dumps(one) + "\n" for one in lines).encode()}
+    return {}
+
+
+@faults("harness-compile")
+def main(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Gets HARNESS/VERSION/*.json.")],
+    programs: Annotated[Path, typer.Option(metavar="DIR")] = PROGRAMS,
+) -> None:
+    """Record the payloads of one harness, and show what differs from those of the versions there are."""
+    harness, version, rows, logs = recorded(bundle, programs)
+    place = out / harness / version
+    others = sorted(path for path in (out / harness).glob("*") if path != place and path.is_dir())
+    for name, data in {**rows, **logs}.items():
+        before = place / name
+        if before.exists() and before.read_bytes() != data and name != "session.jsonl":
+            print(f"{version} {name} is no longer what it was")
+            drift(before.read_bytes(), data)
+        older = others[-1] / name if others else None
+        if older is not None and older.exists() and name != "session.jsonl":
+            drift(older.read_bytes(), data)
+        write_atomic(place / name, data)
+    print(f"{harness} {version}: {len(rows)} payloads in {place}")
+
+
+def drift(before: bytes, after: bytes) -> None:
+    """The lines that differ."""
+    lines = difflib.unified_diff(before.decode().splitlines(), after.decode().splitlines(), lineterm="", n=1)
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    typer.run(main)
