@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -82,9 +82,16 @@ class Compiled:
     account: Account
 
 
-def lower_memory(memory: Memory) -> Lowered:
-    """The rules of a memory. Units that hold a secret, contradict another or are not stable give none."""
-    from harness_compile.lower import lower_all  # the grammar: verifying and installing do without it
+Propose = Callable[[MemoryUnit], Rule | str]  # a rule for a unit that has none, or why there is none
+
+
+def lower_memory(memory: Memory, propose: Propose | None = None, proposer: str = "") -> Lowered:
+    """The rules of a memory. Units that hold a secret, contradict another or are not stable give none.
+    `propose` is asked about constraints of which the grammar makes nothing (see `lower.propose`), `proposer`
+    says in the account who that is. Raises what `propose` raises.
+    """
+    from harness_compile.lower import lower_all  # verifying and installing do without
+    from harness_compile.lower import propose as proposing
 
     texts = {document.path: document.text.encode() for document in memory.documents}
     stable = [unit for unit in memory.units if unit.stable]
@@ -92,12 +99,19 @@ def lower_memory(memory: Memory) -> Lowered:
     said = lower_all(stable, {key: raw for key, raw in raws.items() if raw is not None})
     found = {one.unit: one for one in said.lowerings}
     rules: list[Rule] = []
-    accounts, names = [], set[str]()
+    accounts, names, proposed = [], set[str](), set[str]()
     for unit in memory.units:
         lowering = found.get(unit.id)
         mine, left = [], lowering.left if lowering else (f"it may not last: {unit.why}",)
         for rule in lowering.rules if lowering else ():
             mine.append(_named(rule, names))
+        if propose and lowering and proposing.askable(unit, mine):
+            said = propose(unit)
+            if isinstance(said, Rule):
+                mine, left = [_named(said, names)], ()
+                proposed.add(mine[0].id)
+            else:
+                left = (*left, said)
         rules += mine
         span = unit.spans[0] if unit.spans else None
         accounts.append(
@@ -110,7 +124,8 @@ def lower_memory(memory: Memory) -> Lowered:
                 left=left or (() if mine else ("it states no constraint",)),
             )
         )
-    words = {rule.id: in_words(rule) for rule in rules}
+    who = f" (proposed by {proposer}, and read a second time)"
+    words = {rule.id: in_words(rule) + (who if rule.id in proposed else "") for rule in rules}
     return Lowered(tuple(rules), Account(units=tuple(accounts), words=words), memory.inputs())
 
 

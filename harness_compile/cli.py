@@ -24,7 +24,7 @@ from distill.errors import (
     faults,
     printable,
 )
-from harness_compile.given import asked, call_of, policy_of, read_json_text, session_of
+from harness_compile.given import asked, call_of, policy_of, proposer, read_json_text, session_of
 
 app = typer.Typer(
     name="harness-compile",
@@ -102,6 +102,16 @@ def compile_(
     python: Annotated[
         str, typer.Option(metavar="PATH", help="The Python that runs the guard, 3.9 or later.")
     ] = "python3",
+    propose: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="Ask this model for a rule where the grammar has none; needs --endpoint."
+        ),
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Its OpenAI-compatible server, as in http://localhost:8000/v1."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a folder that holds no bundle.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -118,7 +128,7 @@ def compile_(
     said = asked(sources, target, out, recipe, on_error)
     backends = [backend(name) for name in said.targets]
     memory = read(said.sources, said.root)
-    lowered = bundle.lower_memory(memory)
+    lowered = bundle.lower_memory(memory, proposer(propose, endpoint), propose or "")
     options = Options(on_error=said.on_error, attended=not unattended, python=python)
     compiled = [bundle.compile_lowered(lowered, one, options) for one in backends]
     places = [bundle.write(one, said.out, force=force) for one in compiled]

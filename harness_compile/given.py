@@ -6,6 +6,7 @@ Every fault of it is a UsageError or RecordError that says how to write it. Not 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from distill.errors import RecordError, UsageError
 
 if TYPE_CHECKING:  # its module takes a while to import, and `decide` has no need of it
-    from harness_compile.rules import OnError
+    from distill.records import MemoryUnit
+    from harness_compile.rules import OnError, Rule
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,21 @@ def asked(
         effects[on_error] if on_error else said.harness.on_error,
         None,
     )
+
+
+def proposer(model: str | None, endpoint: str | None) -> Callable[[MemoryUnit], Rule | str] | None:
+    """What asks the named model about a unit; None where none is named. Raises UsageError, ModelError."""
+    if model is None and endpoint is None:
+        return None
+    if not model or not endpoint:
+        raise UsageError(
+            "--propose MODEL and --endpoint URL need each other",
+            mend="name both; a local model is served by `transformers serve`",
+        )
+    from harness_compile.lower.propose import propose, served
+
+    ask = served(endpoint, model)
+    return lambda unit: propose(unit, ask)
 
 
 def read_json_text(text: str, what: str | Path) -> Any:
