@@ -117,6 +117,12 @@ def _ask_one(
         place = objects.path_item(clause, "test files")
         assert place is not None
         return [Draft(kind="ask_command", when=objects.written(place[0]), effect="ask", raw=clause.raw)]
+    core = re.sub(
+        r"^((?:edit|modify|change|update|add|touch) .*§\d+) (?:dependencies|settings|entries|"
+        r"config(?:uration)?)$",
+        r"\1",
+        core,
+    )
     found = meaning(clause, core, examples, previous, named)
     if found is None and re.match(r"(?:anything|everything|changes?|files?) (?:in|under|to|inside)\b", core):
         found = meaning(clause, f"edit {re.sub(r'^changes? to ', '', core)}", examples, previous)
@@ -133,6 +139,7 @@ def _ask_one(
 ONLY_PLACE = re.compile(
     rf"^{WHO}(?:must |should |can |may )?(?:only (?:ever )?(?:edit|modify|change|touch|write(?: to)?|"
     rf"create|work)(?: files| code| in| on| inside| under| within)*|"
+    r"stay (?:within|inside|in)|"
     r"(?:edit|modify|change|touch|write|create)(?: files)? only (?:in|under|inside|within|to|"
     r"below)?)\s(?P<what>.+)$"
 )

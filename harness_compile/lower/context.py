@@ -16,12 +16,14 @@ from harness_compile.rules import Always, Prompt
 
 READ = re.compile(
     r"^(?:(?:you )?(?:must|should|always|first|also|then|next|before (?:starting|you start|doing "
-    r"anything|beginning|anything else|any (?:task|work)|working|making (?:any )?changes|coding|you "
+    r"anything|you do anything|beginning|anything else|any (?:task|work)|working|making (?:any )?changes|"
+    r"coding|you "
     r"begin|"
     r"writing (?:any )?code)[^,§]{0,30}|(?:at|on) (?:the )?(?:start|beginning)(?: of (?:each|every|a|"
     r"any|the)(?: new)? (?:session|conversation|task))?|every session|on (?:session )?start(?:up)?|"
     r"when starting(?: a)?(?: new)? session|"
-    r"in every session|start by|begin by)[,:]?\s)*(?:first[, ])?(?:re-?)?(?P<verb>read(?:ing)?|load|"
+    r"in every session|(?:start|begin) (?:(?:every|each|the|a|your|new) )*(?:session |conversation |"
+    r"task )?by)[,:]?\s)*(?:first[, ])?(?:re-?)?(?P<verb>read(?:ing)?|load|"
     r"review|consult|check|"
     r"open)(?: (?:and (?:follow|respect|understand|"
     r"obey|apply|internali[sz]e)|through|carefully|in full))*(?: (?:the|all|of|entire|whole|our|full|"
@@ -89,7 +91,9 @@ def session_context(clause: Clause, heading: str = "") -> list[Draft] | None:
     ]
 
 
-SESSION = re.compile(r"\b(?:session|conversation|start ?up|start by|begin by)\b")
+SESSION = re.compile(
+    r"\b(?:session|conversation|start ?up|start by|begin by|before (?:you )?start(?:ing)?)\b"
+)
 SKILL = re.compile(
     r"^(?:if|when|whenever|for)(?: (?:you are|asked|to|do|doing|a|an|the|any|working|on|need|you|"
     r"perform|performing|with))* (?P<task>[a-z][a-z -]{5,50}?)(?: work| tasks?)?,? (?:always |please "

@@ -32,7 +32,8 @@ class Found:
 
 
 def any_of(tests: list[Predicate] | tuple[Predicate, ...]) -> Predicate:
-    unique = list(dict.fromkeys(tests))
+    flat = [part for test in tests for part in (test.of if isinstance(test, AnyOf) else (test,))]
+    unique = list(dict.fromkeys(flat))
     return unique[0] if len(unique) == 1 else AnyOf(of=tuple(unique))
 
 

@@ -24,8 +24,10 @@ NEVER = re.compile(
     r"(?: (?:for (?:agents|ai|you)|do|actions|commands|operations|things|rules))*$"
 )
 VERB = re.compile(
-    r"^(?:(?:you|agents?|claude|files?|commands?|paths?|directories|folders)\s)*(?:do not|never|must "
-    r"not|should not|avoid)(?: ever)? (?P<verb>edit|modify|touch|change|run|use|execute|read|commit|"
+    r"^(?:(?:you|agents?|claude|files?|commands?|paths?|directories|folders|that|which|to|"
+    r"not)\s)*(?:do not|never|"
+    r"(?:must|should|can|may) (?:not|never)|avoid)(?: ever)? (?P<verb>edit|modify|touch|change|run|use|"
+    r"execute|read|commit|"
     r"delete|write to|write|open|editing|running|using)"
     r"(?: (?:these|the following|this|any of|directly|manually|by hand|files?|commands?|paths?|"
     r"director(?:y|ies)|folders?|ever|to|or (?:modify|edit|delete|touch|change)|listed|below|tools?))*$"

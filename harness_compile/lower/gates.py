@@ -37,6 +37,16 @@ PASS = re.compile(
     rf"(?:run|green|clean|executed)|pass(?:es)?|succeed(?:s)?|exits? (?:0|cleanly|with 0)|is green|"
     rf"run)\b.*$"
 )
+MUST = re.compile(
+    r"^(?:all |the |your )*[a-z]{2,15}(?: [a-z]{2,12}){0,2} must (?:always )?(?:compile|build|type-?check|"
+    r"pass|be (?:clean|linted|formatted|"
+    r"type-?checked))[^§:()]*(?::| \(|,? (?:using|with|via|by running)) ?(?P<list>§\d+.*)$"
+)
+NAMED = re.compile(
+    rf"^{DO}(?:run|rebase|check|build|test|lint|format|verify|make sure|ensure|update|sync|validate|"
+    rf"type-?check|fix)\b[^§()]*"
+    r"\((?:run |via |with |using |e\.g\.,? |i\.e\.,? )?(?P<list>§\d+(?:(?:,| and|, and| &&) §\d+)*)\)[. ]*$"
+)
 LISTED = re.compile(r"^(?:[\w /&+-]{1,40}?(?::| —| \()\s?)?(?P<list>§\d+.*)$")
 CHECKS = re.compile(
     r"lint|test|check|format|fmt|clippy|type|build|verify|validate|ruff|mypy|pytest|eslint|prettier|"
@@ -88,6 +98,8 @@ def require(
     match = RUN.match(rest) or PASS.match(rest)
     if text.startswith("to ") and own:
         return None  # says how, not that
+    if match is None:
+        match = MUST.match(rest) or (NAMED.match(rest) if own else None)
     if match is None and (gates or strong or (own and "|" not in text)):
         match = LISTED.match(rest)
         if match and not gates and not own and not strong:
@@ -100,7 +112,9 @@ def require(
     if not named:
         firm = re.match(
             rf"^{WHO}(?:must|always|make sure|be sure to|ensure|remember to)\b", text
-        ) or re.search(r"\bmust (?:always )?(?:pass|be run|succeed)\b", text)
+        ) or re.search(
+            r"\bmust (?:always )?(?:pass|be run|succeed|compile|build|typecheck|type-check|be)\b", text
+        )
         if not (firm or (strong and re.match(r"^(?:re-?)?run\b|^format\b|^make sure\b", text))):
             return None
         if not all(CHECKS.search(words_of(command)) for group in lines for command in group):

@@ -39,7 +39,9 @@ TRIGGER = re.compile(
     r"consult|review|done|blank|separate|conventional|permissions?|ignore|skip|grant|feel|bypass|"
     r"disable|whitelist|allowlist|auto\w*|banned|disallowed|leave|hands|keep|load|limit|reference|refer|"
     r"draft|drafts|"
-    r"pre|checklist|refrain|sign|signed|default|disable|start|begin|consult)\b|read-only|→|>"
+    r"pre|checklist|refrain|sign|signed|default|disable|start|begin|consult|branch\w*|name|characters|"
+    r"chars|treat|"
+    r"consider|omit|exclude|stay|finish|end|no)\b|read-only|→|>"
 )
 CONDITION = re.compile(
     r"^(?:for|when|if|on|in|during|while|after|before|until|once|unless|to)\b|\bonly\b|\boptional"

@@ -11,6 +11,7 @@ import re
 from harness_compile.lower import objects
 from harness_compile.lower.draft import Draft, any_of
 from harness_compile.lower.normalise import Clause
+from harness_compile.predicates import check_pattern
 from harness_compile.rules import Command, Message, Predicate, Text
 
 TYPES = "feat|fix|docs|style|refactor|perf|test|build|ci|chore|revert"
@@ -58,7 +59,8 @@ def message(clause: Clause, heading: str = "") -> list[Draft] | None:
 
 def _attribution(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
     negated = re.match(
-        r"^(?:do not|never|no|avoid|must not|should not|(?:commits?|commit messages?|prs?)\b.* (?:must "
+        r"^(?:do not|never|no|avoid|must not|should not|omit|exclude|leave out|(?:commits?|"
+        r"commit messages?|prs?)\b.* (?:must "
         r"not|should not|never))\b",
         text,
     )
@@ -120,6 +122,15 @@ def _format(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] |
     scoped = re.search(r"\b(?:with (?:an? )?(?:mandatory |required )?scopes?|scopes? (?:is|"
                        r"are) (?:required|mandatory)|mandatory scopes?"
                        r"|scopes? required)\b(?! (?:if|when))", text)  # fmt: skip
+    literal = re.search(
+        r"\b(?:must|should|have to) match (?:the )?(?:regex |pattern |regular expression )?§(\d+)", text
+    )
+    if literal and clause.codes[int(literal[1])].startswith("^"):
+        try:
+            pattern = check_pattern(clause.codes[int(literal[1])])
+        except ValueError:
+            return None
+        return _draft(clause, Message(of=kinds, part="subject", pattern=pattern, present=False))
     template = None
     for match in re.finditer(r"§(\d+)", text):
         pattern = template_pattern(clause.codes[int(match[1])])
@@ -196,13 +207,19 @@ def template_pattern(template: str) -> str | None:
 
 def _subject(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
     match = re.search(
-        r"(?:subject|title|first|summary|header)s?(?: lines?)?(?: (?:must|should|is|to|be|under|at|of|"
+        r"(?:subject|title|first|summary|header)s?(?: lines?)?(?: (?:must|should|is|are|to|be|under|at|of|"
         r"length|limited|"
         r"kept|within|no|longer|than|not|exceed|the|line|commit|pr|messages?|your|all|fit|in|stay|max\.?))*"
                       r"[:,]?\s*(?:≤|<=|<|under|below|at most|max(?:imum)?(?: of)?|within|to|no more "
                           r"than|no longer than|up to|limit(?:ed)?(?: to)?|less than|than|"
                           r"exceed)?\s*\(?(?:max\.? |≤ ?|<= ?)?(?P<n>\d{2,3})[ -]"
                           r"(?:chars?|characters?)\b", text)  # fmt: skip
+    match = match or re.search(
+        r"(?:max(?:imum)?\.?(?: of)?|at most|no more than|up to|≤|<=|"
+        r"limit of) ?(?P<n>\d{2,3})[ -](?:chars?|characters?)(?: (?:for|in|per|on))"
+        r" (?:the |each |every )*(?:commit |pr )*(?:message )?(?:subject|title|first|summary|header)",
+        text,
+    )
     match = match or re.search(
         r"(?:keep|limit) (?:the |commit |pr )*(?:subject|title|first|summary)(?: "
         r"line)?s?.{0,20}?(?P<n>\d{2,3}) (?:chars?|characters)",
@@ -242,6 +259,12 @@ SECOND_LINE = r"(?<![\s\S])[^\n]+\n[^\n]*[^\s]"
 
 def _signed(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
     said = text + " " + " ".join(clause.codes)
+    signs = any(re.fullmatch(r"git commit (?:-s|--signoff)", code) for code in clause.codes)
+    if signs and re.match(
+        r"^(?:always |must |you must )*use §\d+(?: (?:to|for|so|when (?:committing|you commit))\b[^§]*)?$",
+        text,
+    ):
+        return _draft(clause, Command(program=("git",), sub=(("commit",),), no_flags=("--signoff", "-s")))
     if (
         "commit" in about
         and re.search(r"\b(?:must|always|sign(?:ed)?[- ]?off|required|requires?|all commits)\b", text)
@@ -316,7 +339,8 @@ def _words(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | 
     return None
 
 
-SAMPLE_TICKET = re.compile(r"^\W*(?:[A-Z][A-Z0-9]{1,9}-(?:\d+|[XN#]+|<?\w+>?))\W*$")
+SAMPLE_TICKET = re.compile(r"^\W*(?:[A-Z][A-Z0-9]{1,9}-(?:\d+|[XN#]+|<?\w+>?))(?:\W.*)?$")
+CLOSES = re.compile(r"^(?:close|fixe?|resolve|ref)s?:? (?:#|<|\[).*$", re.I)
 
 
 def _reference(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
@@ -326,6 +350,17 @@ def _reference(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft
         r"\b(?:if|when(?!ever)|unless|optional\w*|should|may|can|non-trivial|where)\b", text
     ):
         return None
+    closing = re.search(
+        r"(?:\b(?:must|always|every|each|all)\b.*?\b(?:include|contain|have|reference|use|mention|add|"
+        r"end with)|^(?:use|include|add)) (?:an? |the )?"
+        r"§(?P<n>\d+)(?: (?:in|to|at|on|line|keyword)[^§]*)?$", text)  # fmt: skip
+    if closing and CLOSES.match(clause.codes[int(closing["n"])]):
+        return _draft(
+            clause,
+            Message(
+                of=kinds, pattern=r"\b(?:clos|fix|resolv|ref)\w*:? \S*#\d+", present=False, ignore_case=True
+            ),
+        )
     if re.match(
         r"^(?:do not|never|no|avoid) (?:(?:include|put|reference|mention|add|use|write) )?(?:any |"
         r"the )?(?:github )?issue "

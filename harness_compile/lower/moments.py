@@ -14,12 +14,11 @@ ANY = (
 PR = r"(?:pull request|prs?|merge request|mr)s?"
 GATES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("edit", re.compile(
-        r"(?:after|when|whenever|if|once|upon|on|for)(?: you(?: have)?| making| made| make| every| "
+        r"\bfor (?P<s4>(?:touched|changed|modified|affected) (?:areas|files|code|packages|modules|parts|"
+        r"behaviou?r))(?=[ ,:]|$)|(?:after|when|whenever|if|once|upon|on|for)(?: you(?: have)?| making|"
+        r" made| make| every| "
             r"each| any| all)*"
-        r" (?:(?P<s4>(?<=for )(?:touched|changed|modified|affected) (?:areas|files|code|packages|modules|"
-        r"parts|"
-            r"behaviou?r))(?=[ ,:]|$)"
-        r"|(?:code |source )?(?:changes?|edits?|modifications?)(?: made)?(?: (?P<s1>(?:to|in|under|"
+        r" (?:(?:code |source )?(?:changes?|edits?|modifications?)(?: made)?(?: (?P<s1>(?:to|in|under|"
             r"of|on)\s.+?))?"
         r"|(?:changed|change|changing|modified|modify|modifying|edited|edit|editing|updated|update|"
             r"updating|touched|touch|touching|added|add|adding|"
@@ -118,12 +117,22 @@ TURNS = (
     (rf"^(?P<act>{COMMITS}\b[^§]*?),? only (?:if|when|after|once) {WHAT}{PASSES}", "act"),
     (r"^(?:all |the |your |any |every |each )*(?P<act>prs?|pull requests?|commits?) "
      rf"(?:must|have to|should|need to|needs to|has to) (?:always )?pass {WHAT}(?P<end>.*)$", "act"),
+    (rf"^{SUBJECT}{NOT} (?P<act>{COMMITS}\b[^§]*?) (?:if|when) {WHAT}(?P<end> (?:fails?|is failing|"
+     rf"are failing|"
+     r"does not pass|do not pass|is red|breaks?)\b.*)$", "act"),
+    (r"^(?:all |the |your |any |every |each )*(?P<act>prs?|pull requests?|commits?) (?:must|need to|"
+     r"needs?|requires?|must have) "
+     rf"(?:have )?(?:a )?(?:passing|green|clean|successful) {WHAT}(?P<end>.*)$", "act"),
+    (rf"^(?:always |you must |please )*(?:finish|end|conclude|wrap up)(?: \w+){{0,3}} (?:by|"
+     rf"with) {WHAT}(?P<end>.*)$", "stop"),
+    (r"^(?:for |all |any )*(?P<act>[a-z+#]+(?: [a-z]+)?) (?:changes|edits): (?:always |must )?(?:run )?"
+     r"(?P<list>§\d+(?:(?:,| and|, and) §\d+)*)(?P<end>.*)$", "lang"),
     (rf"^{CHANGED} (?P<act>(?:to|in|under) [^,]+?) (?:requires?|needs?|must be followed by)(?: you to|"
      rf" an?)? ?"
      r"(?:(?:re-?)?run(?:ning)? |execut\w+ )?(?P<list>§\d+(?:(?:,| and|, and) §\d+)*)(?P<end>.*)$", "edit"),
 )  # fmt: skip
 PLAIN = {"stop": "before finishing, run {list}", "act": "before {act}, run {list}",
-         "edit": "after changes {act}, run {list}"}  # fmt: skip
+         "edit": "after changes {act}, run {list}", "lang": "after changes to {act} code, run {list}"}  # fmt: skip
 REWRITES = tuple((re.compile(pattern), PLAIN[kind]) for pattern, kind in TURNS)
 
 

@@ -16,7 +16,7 @@ from harness_compile.lower.normalise import Clause
 from harness_compile.lower.programs.actions import ACTIONS, ADD, ADD_ANY, UPDATE_ALL
 from harness_compile.lower.programs.commands import DEPTH, TOOLS, WORDS
 from harness_compile.lower.programs.places import CODE, LANGUAGES, NOUNS, ROOT_FILES, SECRET_NOUNS, SECRETS
-from harness_compile.rules import Command, Path, Predicate, ToolCall
+from harness_compile.rules import Command, Content, Path, Predicate, ToolCall
 
 SPLIT = re.compile(
     r"\s*(?:,\s*(?:and|or|nor)\s|,|\s(?:and|or|nor)(?:/or)?\s|(?<=[§\d\w])\s?/\s?(?=[§\w])|\s?&\s)\s*"
@@ -33,7 +33,7 @@ FILES = re.compile(
     r"^(?:(?:anything|everything|something|code|files?|content|folders?|director(?:y|ies)|things|"
     r"source|sources|any|"
     r"contents?|path|paths|in|into|under|inside|within|below|to|at|from|of|the|generated|"
-    r"auto-generated|existing|"
+    r"auto-generated|existing|already[- ]applied|applied|old|past|committed|migrations?|"
     r"new|legacy|vendored|third-party|compiled|build|output|outputs|artifacts?|package|packages|module|"
     r"app|apps|"
     r"production|other|matching|located|that live|living|stored)\s)*(§\d+)(?:\s(?:directly|files?|folders?|"
@@ -123,6 +123,8 @@ def command_item(clause: Clause, item: str) -> Predicate | None:
     match = re.fullmatch(r"§(\d+)", item)
     if match:
         code = clause.codes[int(match[1])]
+        if code.startswith("sudo "):
+            return Command(program=("sudo",), args=((code.split()[1],),))
         if code in TOOLS.values():
             return ToolCall(names=(code,))
         if re.fullmatch(r"--?[a-z][\w-]*", code):
@@ -153,7 +155,8 @@ def path_globs(code: str, *, written: bool = True) -> tuple[str, ...] | None:
         return (f"{code}**",) if "/" in code[:-1] else (code,)
     last = code.rpartition("/")[2]
     if "/" in code:
-        return (code,) if re.search(r"\.\w+$|\*", last) else (code, f"{code}/**")
+        plain = re.search(r"[^.]\.\w+$|\*", last) or (last.startswith(".") and not code.startswith("~"))
+        return (code,) if plain else (code, f"{code}/**")
     if code in ROOT_FILES:
         return (f"/{code}",)
     if re.search(r"\*|\.[A-Za-z]\w*$|^\.\w", code) or code in (
@@ -184,11 +187,20 @@ def path_item(
         globs = path_globs(code)
         if globs is None and (folder or re.search(r"folder|director|files? (?:in|under)|anything", item)):
             globs = path_globs(f"{code}/") if re.fullmatch(r"[\w.-]+", code) else None
-        return None if globs is None else (globs, True if re.match(r"existing", item) else None)
+        return (
+            None
+            if globs is None
+            else (
+                globs,
+                True
+                if re.match(r"(?:any |the )*(?:existing|already[- ]applied|applied|old|past|committed)", item)
+                else None,
+            )
+        )
     for pattern, globs, exists in NOUNS:
         if re.fullmatch(pattern, item):
             return globs, exists
-    if re.fullmatch(r"(?:new )?files", item):
+    if re.fullmatch(r"(?:any |existing )*(?:new )?files?", item):
         return ("**",), (False if item.startswith("new") else None)
     return None
 
@@ -285,8 +297,18 @@ ECOSYSTEM = (
 )
 
 
-MANIFESTS = {"pyproject.toml": "python", "requirements.txt": "python", "package.json": "npm",
-             "Cargo.toml": "rust", "go.mod": "go"}  # fmt: skip
+# A manifest's ecosystem, and an entry of a dependency in it.
+MANIFESTS = {
+    "pyproject.toml": ("python", r"^\s*\"[A-Za-z][\w.-]*(?:\[[^\]\n]*\])?\s*(?:[<>=!~]=|[<>@])"),
+    "requirements.txt": ("python", r"^\s*[A-Za-z][\w.-]*(?:\[[^\]\n]*\])?\s*[<>=!~]="),
+    "package.json": ("npm", r"^\s*\"@?[\w./-]+\"\s*:\s*\"(?:[\^~]|workspace:|npm:|>=)"),
+    "Cargo.toml": (
+        "rust",
+        r"^(?!\s*(?:version|edition|rust-version)\b)\s*[\w-]+\s*=\s*(?:\"[\^~=]?\d|\{\s*(?:version|path|"
+        r"git)\b)",
+    ),
+    "go.mod": ("go", r"^\s*(?:require\s+)?[\w.-]+\.[a-z]+/\S+\s+v\d"),
+}
 
 
 def _dependency_action(clause: Clause, phrase: str) -> Predicate | None:
@@ -301,11 +323,11 @@ def _dependency_action(clause: Clause, phrase: str) -> Predicate | None:
         phrase,
     )
     if match and match["manifest"]:
-        return (
-            commands(ADD[MANIFESTS[name]])
-            if (name := clause.codes[int(match["manifest"])]) in MANIFESTS
-            else None
-        )
+        name = clause.codes[int(match["manifest"])]
+        if name not in MANIFESTS:
+            return None
+        eco, entry = MANIFESTS[name]
+        return any_of([commands(ADD[eco]), Content(pattern=entry, globs=(f"/{name}",))])
     if match:
         if re.match(r"use|include", phrase) and not re.search(r"new|third|external", phrase):
             return None

@@ -60,6 +60,9 @@ def words_of(command: Command) -> str:
     return " ".join((*command.program, *words))
 
 
+SCHEMAS = {"prisma": ("*.prisma",), "buf": ("*.proto",), "protoc": ("*.proto",)}
+
+
 def language_of(command: Command) -> tuple[str, ...] | None:
     """The files that a command checks, by its program."""
     program = command.program[0]
@@ -97,7 +100,8 @@ def drafts_for(
     """One draft per required command and gate. An edit is where the scope comes from; alone it gates the end
     of the turn. `about`: the files that the commands are about, where no scope says it."""
     drafts = _looked(clause, named, lines)
-    lines = [group for group in lines if not any(_once(command) for command in group)]
+    manifest = any(name == "edit" and "§" in said for name, said in named)
+    lines = [group for group in lines if manifest or not any(_once(command) for command in group)]
     scopes = [said for name, said in named if name == "edit"]
     moments = [name for name, _ in named if name != "edit"] or ["stop"]
     label = re.match(r"^(frontend|backend|front-end|back-end|python|rust|go|typescript|javascript)\b", text)
@@ -105,6 +109,8 @@ def drafts_for(
         globs: tuple[str, ...] | None = None
         for said in scopes:
             globs = objects.scope(clause, said)
+            if globs is None and re.search(r"\bschemas?\b|\bmodels?\b", said) and "§" not in said:
+                globs = SCHEMAS.get(group[0].program[0])
             if globs is None:
                 return None
         if globs is None or globs == CODE:

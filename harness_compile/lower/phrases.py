@@ -40,7 +40,8 @@ PASSIVE = re.compile(
 READONLY = re.compile(
     r"^(?P<what>.+?)(?:\s(?:is|are)|:|,| —)?\s?(?:strictly )?(?:read[- ]only|off[- ]limits|off limits|"
     r"immutable|frozen|"
-    r"do not (?:touch|edit|modify|change))(?P<tail>\s*(?:[—:,(.].*|for .*|to .*|and .*)?)$"
+    r"do not (?:touch|edit|modify|change))(?: (?:files?|director(?:y|ies)|folders?|"
+    r"areas?))?(?P<tail>\s*(?:[—:,(.].*|for .*|to .*|and .*)?)$"
 )
 PASSIVE_VERBS = {"used": "use", "run": "run", "executed": "run", "invoked": "run", "called": "run",
     "read": "read",
@@ -48,6 +49,12 @@ PASSIVE_VERBS = {"used": "use", "run": "run", "executed": "run", "invoked": "run
                  "removed": "delete"}  # fmt: skip
 
 
+TREAT = re.compile(
+    r"^(?:treat|consider|regard|keep|mark) (?P<what>.*?§\d+(?:(?:,| and|, and) §\d+)*(?: (?:director(?:y|"
+    r"ies)|folders?|files?))?)"
+    r"(?: as)?(?: strictly)? (?:read[- ]only|immutable|off[- ]limits|frozen|unchanged|"
+    r"untouchable)(?P<tail>[ ,;(—].*)?$"
+)
 ALONE = re.compile(
     r"^(?:leave (?P<what>.*?§\d+(?: (?:director(?:y|ies)|folders?|files?))?) (?:alone|untouched|unchanged|"
     r"as[- ]is)"
@@ -93,6 +100,9 @@ def forbid(clause: Clause, previous: Clause | None = None) -> list[Draft] | None
         if re.search(r" (?:is|are) ", what):  # "`a` is generated and must not be edited"
             what = _topic(what)
         return _forbid_phrase(clause, f"{PASSIVE_VERBS.get(verb, 'edit')} {what}{match['tail']}", previous)
+    match = TREAT.match(text)
+    if match:
+        return _forbid_phrase(clause, f"edit {match['what']}{match['tail'] or ''}", previous)
     match = READONLY.match(text)
     if match and match["what"].strip() not in ("", "it", "this"):
         return _forbid_phrase(clause, f"edit {match['what'].strip()}", previous)

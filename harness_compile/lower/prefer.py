@@ -138,6 +138,8 @@ def _over(clause: Clause, good: str, bad: str) -> list[Draft] | None:
         if test.program[0] in ("cat", "head", "tail") and not test.args:
             test = test.model_copy(update={"min_args": 1})  # without a file they only pass text on
         reading = _reading(clause, item)
+        if reading and better and reading.args and reading.args == better.args:
+            test = test.model_copy(update={"args": ()})  # the same example on both sides
         if reading and better and better.runner and not reading.runner and reading.program == better.program:
             test = test.model_copy(update={"via": (), "not_via": (better.runner,)})
         elif (
@@ -203,7 +205,12 @@ def _with_argument(clause: Clause) -> list[Draft] | None:
         return None  # `Read` with `limit` is for some files only; a plain word may be prose
     bare = ToolCall(names=(tool,), where=(Argument(name=name),))
     test = AllOf(of=(ToolCall(names=(tool,)), Not(of=bare)))
-    return [Draft(kind="prefer_tool", when=test, instead=f"{tool} with {name}", tool=tool, raw=clause.raw)]
+    said = f"{tool} with {name}"
+    found = [Draft(kind="prefer_tool", when=test, instead=said, tool=tool, raw=clause.raw)]
+    if tool == "Grep":  # the same search through the shell
+        shell = Command(program=("grep",), flags=(("-r", "-R"),), no_flags=("-m", "--max-count"))
+        found.append(Draft(kind="prefer_tool", when=shell, instead=said, raw=clause.raw))
+    return found
 
 
 WITH_FLAGS = re.compile(
@@ -256,8 +263,13 @@ LOCK_OF = {"cargo": "Cargo.lock", "npm": "package-lock.json", "pnpm": "pnpm-lock
 def _known_substitute(clause: Clause) -> list[Draft] | None:
     """`Use npm ci`, where there is no doubt what it replaces."""
     match = re.match(
-        rf"^(?:.*, )?{WHO}(?:use(?: the)?|install(?: \w+)*? with|run all (?:commands|python) (?:with|through|"
-            rf"via)|run everything (?:with|through))"
+        rf"^(?:.*, )?{WHO}(?:use(?: the)?|install(?: \w+)*? with|(?:run|execute) (?:all |every |any |"
+        rf"your )*(?:commands?|python|"
+        rf"everything|scripts?|code)(?: (?:commands?|scripts?|code))? (?:with|through|via|using)|"
+        rf"prefix (?:all |every |any |your )*(?:python )?"
+        rf"(?:commands?|scripts?) with|(?:all |every |any )*(?:python )?(?:commands?|scripts?|"
+        rf"code) (?:must|should) (?:always )?"
+        rf"(?:be )?(?:run|executed|prefixed|go)(?: (?:with|through|via|using))+)"
         r" §(\d+)(?P<rest>.*)$", clause.text)  # fmt: skip
     if not match or re.match(r"^(?:if|when|for|unless|only)\b", clause.text):
         return None

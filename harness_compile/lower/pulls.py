@@ -33,7 +33,7 @@ NOT_TARGET = re.compile(
 )
 DRAFTS = re.compile(
     rf"^(?:always |you must |all |please |every )*(?:(?:open|create|submit|make|raise) (?:all |your |new |"
-    rf"every )*(?:{PR} (?:as (?:an? )?drafts?(?: {PR})?"
+    rf"every |an? )*(?:{PR} (?:as (?:an? )?drafts?(?: {PR})?"
     rf"|in draft(?: mode| state)?)|draft {PR}(?: only)?)|{PR} (?:must|"
     rf"should) (?:always )?(?:be )?(?:opened |created |submitted )?(?:as |in )?(?:an? )?drafts?(?: mode|"
     rf" state)?)"

@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 
 ASKED = (
-    r"(?:ask|asks|asked|asking|request|requests|requested|requesting|told|telling|instruct\w*|"
+    r"(?:ask|asks|asked|asking|request|requests|requested|requesting|told|tells?|telling|say so|says so|"
+    r"instruct\w*|"
     r"approv\w*|permission|"
     r"confirm\w*|consent|authori[sz]\w*|discuss\w*|consult\w*|agree\w*|sign-?off|direct(?:ed|s)|go-ahead|"
     r"check(?:ing)? (?:in )?(?:with|first)|clear(?:ing)? it|user (?:wants|says|tells)|human review|"
@@ -63,7 +64,9 @@ HARMLESS = re.compile(
     r"to (?:read|view|edit|write|search|display|create|modify|find|print|list)(?: (?:files?|contents?|"
     r"code|text|in|through|the|"
     r"file contents|for))*|"
-    r"from (?:the )?(?:command line|terminal|shell)|in (?:the )?(?:terminal|shell|commands?|your commands?)|"
+    r"from (?:the )?(?:command line|terminal|shell)|(?:via|through|in|from) (?:the )?(?:bash|shell|"
+    r"terminal)(?: tool)?|"
+    r"in (?:the )?(?:terminal|shell|commands?|your commands?)|"
     r"to (?:run|do|perform|install|manage|add) (?:anything|dependencies|packages|things|commands?|"
     r"scripts?|tests?)|"
     r"for (?:dependency|package) management|for (?:anything|everything|installing|installs?|"

@@ -16,7 +16,7 @@ from harness_compile.rules import Command, Content, Mcp, Path, Predicate, SubAge
 
 RUN = re.compile(
     r"^(?:directly )?(?:run|use|execute|call|invoke|issue|do|type|perform|using|try|rely on|reach for|"
-    r"default to|fall back to|resort to|switch to|start|install|launch|disable)\s(?P<what>.+)$"
+    r"default to|fall back to|resort to|switch to|start|install|launch|disable|pass|supply)\s(?P<what>.+)$"
 )
 EDIT = re.compile(
     r"^(?:ever |directly |manually |hand[- ])?(?:edit|modify|change|touch|alter|update|write(?: to| in|"
@@ -62,7 +62,8 @@ def it(clause: Clause, what: str, previous: Clause | None) -> str:
     if not match or previous is None:
         return what
     found = re.match(
-        r"^(?:[\w -]{3,40}: )?(?:ignore |skip |leave |exclude )?"
+        r"^(?:[\w -]{3,40}: )?(?:ignore |skip |leave |exclude |(?:any |manual )*(?:edits|changes) (?:to|"
+        r"in) )?"
         r"(?:the |all |any |files in |everything in |anything (?:in|under) )*(§\d+(?:(?:,| and| or|, "
         r"and) §\d+)*)",
         previous.text,
@@ -80,6 +81,8 @@ def meaning(
         if (EDIT.match(core) or DELETE.match(core)) and (places := places_of(clause, named)):
             return "deny_path_write", [objects.written(globs, exists) for globs, exists in places], "*"
         return _commands(clause, named, "")
+    if found is None and named and COMMIT_FILES.match(core) and "§" not in core:
+        return _commit_files(clause, named)
     if found is None and GENERIC.fullmatch(core) and examples:
         return _commands(clause, examples, "")
     return found
@@ -94,10 +97,10 @@ DOING = re.compile(
     r"execute|launch|squash|discard|undo|revert|remove|tag|seed|truncate|create|spin up|tear down|destroy|"
     r"enable|disable)\b"
 )
-GENERIC = re.compile(r"(?:run |use )?(?:any )?(?:interactive|destructive|dangerous|these|such|following|"
-                     r"git|shell|the)*"
-                     r"(?: ?(?:interactive|destructive|dangerous|git|shell|following))* ?(?:commands?|"
-                     r"flags?|tools?|operations?)")  # fmt: skip
+GENERIC = re.compile(
+    r"(?:run |use |start )?(?:any |the |these |such )*(?:[a-z-]+ ){0,2}(?:commands?|flags?|tools?|"
+    r"operations?|processes)"
+)
 
 
 def _meaning(
@@ -120,7 +123,11 @@ def _meaning(
             return "deny_path_write", [objects.written(written[0]), act], "*"
         if act is not None:
             return "deny_command", [act], "*"
-    parts = [objects.action(clause, objects.base(part)) for part in objects.items(core)]
+    verb = objects.base(core).split(" ")[0]
+    parts = [
+        objects.action(clause, objects.base(part)) or objects.action(clause, f"{verb} {part}")
+        for part in objects.items(core)
+    ]
     if len(parts) > 1 and all(parts):
         return "deny_command", [part for part in parts if part], "*"
     if re.fullmatch(
@@ -136,9 +143,13 @@ def _meaning(
         return "toolset", [Mcp(server=(name,))], "*"
     match = re.fullmatch(r"(?:use |disable |call )?(?:the )?(§\d+|[a-z]+(?: search| fetch)?) tools?", core)
     match = match or re.fullmatch(r"(?:use |disable |call )(?:the )?(§\d+|web search|web fetch)", core)
+    match = match or re.fullmatch(r"(web search|web fetch)(?:es)?", core)
+    match = match or re.fullmatch(
+        r"(?:use )(?:the )?(§\d+|task) tool to (?:spawn|start|launch|create) (?:sub-?)?agents?", core
+    )
     if match:
         name = clause.code(match[1]) if match[1].startswith("§") else TOOLS.get(match[1], "")
-        sure = core.endswith(("tool", "tools")) or name in TOOLS.values()
+        sure = " tool" in core or name in TOOLS.values()
         if re.fullmatch(r"[A-Z]\w+|mcp__[\w*-]+" if sure else r"mcp__[\w*-]+", name):
             return "toolset", [ToolCall(names=(name,))], "*"
     match = COMMIT_FILES.match(core)
@@ -185,7 +196,7 @@ def uncovered(clause: Clause, core: str) -> str:
 def _commands(clause: Clause, what: str, examples: str) -> tuple[str, list[Predicate], str] | None:
     tests: list[Predicate] = []
     owner = re.fullmatch(
-        r"(?P<list>.+?) (?:with|on|for|in|when using|when running) (?:the )?(?P<owner>§\d+|[a-z]+)(?: "
+        r"(?P<list>.+?) (?:with|on|for|in|to|when using|when running) (?:the )?(?P<owner>§\d+|[a-z]+)(?: "
         r"commands?| flag)?",
         what,
     )
@@ -199,8 +210,24 @@ def _commands(clause: Clause, what: str, examples: str) -> tuple[str, list[Predi
         name = objects.flag_item(clause, owner["owner"])
         if isinstance(outer, Command) and name:
             return "deny_command", [_with_flag(outer, name)], "*"
+    root = re.search(
+        r" (?:from|in|at) (?:the )?(?:repo(?:sitory)? |project |monorepo |workspace )?root(?: directory|"
+        r" folder)?$",
+        what,
+    )
+    what = what[: root.start()] if root else what
+    bare = re.search(
+        r" without (?:an? |any |specifying (?:an? )?)*(?:specific )?(?:paths?|files?|targets?|arguments?|"
+        r"test paths?)$",
+        what,
+    )
+    what = what[: bare.start()] if bare else what
     for item in objects.items(what):
         test = objects.command_item(clause, item)
+        if isinstance(test, Command):
+            test = test.model_copy(
+                update=({"cwd": ("/",)} if root else {}) | ({"max_args": 0} if bare else {})
+            )
         flag = objects.flag_item(clause, item) if test is None else ""
         if flag in FLAG_OWNERS:
             test = objects.commands(FLAG_OWNERS[flag])

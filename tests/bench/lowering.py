@@ -53,10 +53,24 @@ class Row:
     rules: list[Rule] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    line: list[Rule] = field(default_factory=list)  # all rules of the line, where rows share it
+    beside: list[str] = field(default_factory=list)  # what rows of its kind on the same line quote
 
     @property
     def kind(self) -> str:
         return "content_rule" if self.gold.get("subkind") == "content_rule" else self.gold["kind"]
+
+    @property
+    def judged(self) -> list[Rule]:
+        """The rules that decide its cases: where several rows share a line, not those whose command another of
+        these rows quotes and this one does not."""
+        own = self.gold["quote"]
+        mine = [
+            rule
+            for rule in self.line
+            if quoted(rule, own) or not any(quoted(rule, other) for other in self.beside)
+        ]
+        return mine or self.rules
 
     @property
     def enforceable(self) -> bool:
@@ -64,6 +78,16 @@ class Row:
 
     def right(self, kind: str, *, strict: bool) -> bool:
         return kind == self.kind or (not strict and self.kind in SAME.get(kind, set()))
+
+
+def quoted(rule: Rule, quote: str) -> bool:
+    """Whether the words of a command that the rule is about stand in a quote."""
+    data = json.dumps(rule.when.model_dump(mode="json", exclude_defaults=True))
+    for program, sub in re.findall(r'"program": \["([^"]+)".*?\](?:, "sub": \[\[([^\]]*)\])?', data):
+        words = [program.removeprefix("./"), *re.findall(r'"([^"]+)"', sub)]
+        if program not in ("git", "gh", "glab") and all(word in quote for word in words):
+            return True
+    return False
 
 
 def half(name: str) -> str:
@@ -95,6 +119,11 @@ def compile_file(folder: Path, name: str, rows: list[Row]) -> tuple[int, list[st
             there = [row for row in rows if row.gold["line"] == rule.span.line]
             inside = [row for row in there if row.gold["quote"] in said or said in row.gold["quote"]] or there
             fitting = [row for row in inside if row.right(kind, strict=True)] or inside
+            sharing = [row for row in there if row.enforceable]
+            for row in inside if len(sharing) > 1 else ():
+                row.line.append(rule)
+                same = [other for other in sharing if other is not row and other.kind == row.kind]
+                row.beside = [other.gold["quote"] for other in same]
             for row in fitting[:1] if len(fitting) == 1 or len(inside) == 1 else fitting:
                 row.rules.append(rule)
                 row.kinds.append(kind)
@@ -181,7 +210,7 @@ def table(rows: list[Row], title: str, console: Console) -> None:
         if row.rules:
             for what in ("must_block", "must_allow"):
                 for case in row.gold[what]:
-                    count(row.kind, what, stopped(row.rules, case) == (what == "must_block"))
+                    count(row.kind, what, stopped(row.judged, case) == (what == "must_block"))
     with_content = counts["all with content"]["precision"]
     for index in (0, 1):
         with_content[index] += counts["all"]["precision"][index]
@@ -210,8 +239,8 @@ def misses(rows: list[Row], console: Console) -> None:
                 )
         for what in ("must_block", "must_allow") if row.rules else ():
             for case in gold[what]:
-                if stopped(row.rules, case) != (what == "must_block"):
-                    tests = [rule.when.model_dump_json(exclude_defaults=True)[:300] for rule in row.rules]
+                if stopped(row.judged, case) != (what == "must_block"):
+                    tests = [rule.when.model_dump_json(exclude_defaults=True)[:300] for rule in row.judged]
                     console.print(f"CASE {name} {what} {case!r} {tests}", markup=False)
 
 

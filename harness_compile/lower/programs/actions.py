@@ -109,7 +109,8 @@ TRAIL = (
 # (the phrase, commands)
 ACTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"(?:use |do )?(?:git )?force[- ]?push(?:es)?(?: (?:commits?|changes|branches|directly))*"
-     r"(?: to (?:any |shared |remote |public )*(?:branch(?:es)?|remote|repo(?:sitory)?|origin))?"
+     r"(?: (?:to )?(?:any |shared |remote |public |protected )*(?:branch(?:es)?|remote|repo(?:sitory)?|"
+     r"origin))?"
      r"|push (?:with )?(?:--)?force|(?:use )?force (?:flags? )?(?:when|on) push(?:es)?|rewrite "
          r"published history|"
      r"rewrite pushed history", FORCE),
@@ -120,6 +121,13 @@ ACTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"rebase(?: (?:branch(?:es)?|commits?|shared branches|public branches))?|use rebase", ("git rebase",
      "git pull --rebase")),
     (r"interactive(?:ly)? rebase|use interactive rebase|rebase interactively", ("git rebase --interactive",)),
+    (r"squash(?: (?:commits?|merges?|prs?|when merging|merge prs?))?|use squash merges?",
+     ("git merge --squash", "gh pr merge --squash")),
+    (r"(?:change|modify|alter|update|make changes to|edit) (?:database|db) schemas?|make (?:database|"
+     r"db) schema changes|"
+     r"(?:database|db) schema changes", MIGRATE),
+    (r"install (?:anything|(?:any )?(?:software|system software|tools?))",
+     (*ADD_ANY, "apt install", "apt-get install", "brew install", "npm install --global")),
     (r"hard[- ]reset|reset hard", ("git reset --hard",)),
     (r"(?:use )?(?:git )?stash(?: changes)?", ("git stash",)),
     (r"cherry-pick(?: commits?)?", ("git cherry-pick",)),

@@ -254,7 +254,7 @@ REPLACES: dict[str, tuple[str, ...]] = {
     "trash-put": ("rm",),
     "uv run": ("python", "python3", "pytest"),
     "poetry run": ("python", "python3", "pytest"),
-    "uv add": ("pip install", "uv pip install"),
+    "uv add": ("pip install", "uv pip install", "poetry add", "pipenv install"),
     "uv pip": ("pip install",),
     "git switch": ("git checkout",),
     "bunx": ("npx",),

@@ -34,6 +34,7 @@ LANGUAGES: dict[str, tuple[str, ...]] = {
     "protobuf": ("*.proto",),
     "proto": ("*.proto",),
     "sql": ("*.sql",),
+    "graphql": ("*.graphql", "*.gql"),
     "css": ("*.css", "*.scss", "*.less"),
     "styles": ("*.css", "*.scss", "*.less"),
     "stylesheets": ("*.css", "*.scss", "*.less"),
@@ -97,6 +98,7 @@ NOUNS: tuple[tuple[str, tuple[str, ...], bool | None], ...] = (
     (r"(?:any |the )*\.?env files?|environment files?|dotenv files?", ENV, None),
     (r"(?:any |the |committed |merged )*(?:existing|old|past|previous|applied|committed|merged|historical) "
      r"(?:database |db |sql )?migrations?(?: files?)?", ("**/migrations/**", "migrations/**"), True),
+    (r"(?:any |the )*(?:database |db |sql )?migrations?(?: files?)?", ("**/migrations/**", "migrations/**"), True),
     (r"(?:any |the )*node_modules(?: folder| directory)?", ("node_modules/**", "**/node_modules/**"), None),
     (
         r"(?:any |the )*(?:ci|ci/cd|github actions?|workflow)(?: configs?| configurations?| workflows?| "
