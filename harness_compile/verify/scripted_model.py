@@ -34,6 +34,7 @@ from harness_compile.verify.protocols import PROTOCOLS, Asked, Protocol, Result,
 DONE = "That is all there is to do."
 ASIDE = "A conversation"  # for requests that offer no tools
 MODEL = "scripted-model"
+PATIENCE = 60  # seconds
 LARGEST = 64 << 20  # bytes of a request
 FORM = 'write {"parts": [{"turns": [{"calls": [{"name": "Bash", "input": {}}]}]}]}'
 
@@ -46,9 +47,11 @@ class ScriptCall(Record):
 
 
 class ScriptTurn(Record):
-    """One answer of the model: a text, calls, or both. `text` must differ from those of other turns."""
+    """One answer of the model: a text, calls, or both. `text` must differ from those of other turns. With
+    `after` it waits for the last turn of the part with that `when` (a sub-agent in the background)."""
 
     text: str = ""
+    after: str = ""
     calls: tuple[ScriptCall, ...] = ()
 
 
@@ -75,7 +78,7 @@ class Script(Record):
 
 def call_id(part: int, turn: int, number: int) -> str:
     """The id under which a call of the script goes over the wire."""
-    return f"call_p{part}t{turn}c{number}"
+    return f"callp{part}t{turn}c{number}"  # letters and digits: OpenClaw drops the rest
 
 
 @dataclass
@@ -103,6 +106,7 @@ class ScriptedModel:
     def __init__(self, script: Script, log: Path | None = None, opening: Opening | None = None) -> None:
         self.script, self.log, self.opening = script, log, opening
         self._opened: set[tuple[int, int]] = set()
+        self._over: set[str] = set()
         self.exchanges: list[Exchange] = []
         self.reached: list[str] = []  # addresses that were asked for through this server as a proxy
         self.url = ""
@@ -122,25 +126,42 @@ class ScriptedModel:
         back = [one.arrived for one in self.exchanges if call in one.asked.results]
         return min(back) - min(sent) if sent and back else None
 
-    def next_turn(self, asked: Asked) -> tuple[str, tuple[Said, ...]]:
-        """What to answer."""
-        if not asked.tools:
-            return ASIDE, ()
-        numbers = [n for n, part in enumerate(self.script.parts) if part.when]
-        words = "\n".join(asked.users)
-        number = next((n for n in numbers if self.script.parts[n].when in words), None)
+    def place_of(self, asked: Asked) -> tuple[int, int] | None:
+        """The part that a conversation plays and the turn that comes next; None where it plays none."""
+        parts, words = self.script.parts, "\n".join(asked.users)
+        number = next((n for n, part in enumerate(parts) if part.when and part.when in words), None)
         if number is None:
-            number = next((n for n, part in enumerate(self.script.parts) if not part.when), None)
-        if number is None:
-            return DONE, ()
-        part, place = self.script.parts[number], 0
-        for at, turn in enumerate(part.turns):
+            number = next((n for n, part in enumerate(parts) if not part.when), None)
+        if number is None or not asked.tools:
+            return None
+        place = 0
+        for at, turn in enumerate(parts[number].turns):
             ids = [call_id(number, at, n) for n in range(len(turn.calls))]
             if any(one in asked.results for one in ids) or (not ids and turn.text in asked.said):
                 place = at + 1
-        if self.opening is not None and (number, place) not in self._opened:
-            self._opened.add((number, place))
+        return number, place
+
+    def hold(self, asked: Asked) -> None:
+        """Wait until the conversation that the next turn comes after is over, a minute at most."""
+        where = self.place_of(asked)
+        turns = self.script.parts[where[0]].turns if where else ()
+        after = turns[where[1]].after if where and where[1] < len(turns) else ""
+        end = time.monotonic() + PATIENCE
+        while after and after not in self._over and time.monotonic() < end:
+            time.sleep(0.02)
+
+    def next_turn(self, asked: Asked) -> tuple[str, tuple[Said, ...]]:
+        """What to answer."""
+        where = self.place_of(asked)
+        if where is None:
+            return (DONE if asked.tools else ASIDE), ()
+        number, place = where
+        part = self.script.parts[number]
+        if self.opening is not None and where not in self._opened:
+            self._opened.add(where)
             self.opening(number, place)
+        if place >= len(part.turns) - 1:
+            self._over.add(part.when)
         if place >= len(part.turns):
             return DONE, ()
         turn = part.turns[place]
@@ -151,6 +172,7 @@ class ScriptedModel:
         """The exchange of a request, and the name that its answer bears."""
         arrived = time.perf_counter()
         asked = protocol.read(body)
+        self.hold(asked)
         with self._lock:
             before = self._known.get(asked.follows)
             if before is not None:

@@ -35,7 +35,10 @@ def start(program: Program, place: Place, url: str, prompt: str) -> Start:
         "OPENAI_API_KEY": "none",
         "LANGSMITH_TRACING": "false",
         "DEEPAGENTS_CODE_NO_UPDATE_CHECK": "1",
-        "DEEPAGENTS_CODE_AUTO_UPDATE": "0",
+        "DEEPAGENTS_CODE_OFFLINE": "1",
+        "DEEPAGENTS_CODE_PLUGIN_AUTO_UPDATE": "0",
+        "DEEPAGENTS_CODE_PRICES_AUTO_UPDATE": "0",
+        "LANGGRAPH_CLI_NO_ANALYTICS": "1",
     }
     return Start((*program.argv, *words, "-q"), env)
 

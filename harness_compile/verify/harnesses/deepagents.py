@@ -19,7 +19,7 @@ NATIVE = {"execute", "read_file", "write_file", "edit_file", "delete", "ls", "gl
 
 def find(programs: Path) -> Program | None:
     python = python_of(programs, "deepagents")
-    return Program((str(python.absolute()), str(AGENT))) if python else None
+    return Program((str(python.absolute()), "-P", str(AGENT))) if python else None
 
 
 def prepare(place: Place, url: str) -> None:

@@ -30,7 +30,7 @@ ENV = {"LETTA_CODE_TELEM": "0", "DISABLE_AUTOUPDATER": "1"}
 def find(programs: Path) -> Program | None:
     path, nodes = programs / "letta_code" / "package" / "letta.js", node_folder(programs)
     if path.exists() and nodes:
-        return Program((str(nodes[0] / "node"), str(path.resolve())), nodes)
+        return Program((str(nodes[0] / "node"), str(path.resolve())), nodes, path.resolve().parent)
     return on_path("letta", nodes)
 
 
@@ -54,7 +54,8 @@ def native(call: dict[str, Any], place: Place) -> Native | None:
 
 
 def agent(prompt: str) -> Native:
-    return "Agent", {"description": "a step", "subagent_type": "general-purpose", "prompt": prompt}
+    about = {"description": "a step", "subagent_type": "general-purpose", "prompt": prompt}
+    return "Agent", {**about, "run_in_background": False}
 
 
 def mod_off(place: Place) -> None:

@@ -27,6 +27,6 @@ def attempt(bundle: Path, programs: Path, installing: Callable[[Place, Path], No
     rules = bundles.effective(said)
     found = [one for one in probes(rules, said.on_error)[1:] if not one.alone]
     chosen = [next(one for one in found if one.wanted == wanted) for wanted in ("refused", "runs")]
-    with throw_away(named_programs(chosen)) as at:
+    with throw_away(named_programs(chosen), program.path, program.home) as at:
         installing(at, bundle)
         return drive(driver, program, at, rules, policy_of(bundle, said), chosen)[1]

@@ -2,7 +2,7 @@
 
 A stand-in writes its arguments to a log outside the project and prints a line; it never does anything else.
 `git` and the interpreters are handed to the real ones only where a harness or the guard runs them for itself:
-git outside the project or with a sub-command that only looks, python with the flags of the guard's launcher.
+in the throw-away home, git with a sub-command that only looks, python with the flags of the guard's launcher.
 Not covered: programs that are named by an absolute path (see `probes`, which does not attempt such calls).
 """
 
@@ -14,7 +14,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,14 +30,18 @@ LOOKING = (
     "rev-parse|status|branch|config|log|remote|symbolic-ref|ls-files|worktree|diff|show|for-each-ref|"
     "merge-base|check-ignore|cat-file|rev-list|--version|version|var|describe"
 )
+OWN = frozenset("git node python python3 rg".split())  # what harnesses run for themselves
 FIELD, END = "\x1f", "\x1e\n"
 
 SCRIPT = """#!/bin/sh
 {{ printf '%s' {name}; for word do printf '\\037%s' "$word"; done; printf '\\036\\n'; }} >>{log}
 {more}printf 'stand-in: %s\\n' {name}" $*"
 """
+HOME = """case "$PWD/" in {home}/*) exec {real} "$@";; esac
+"""
+NODE = """case "$1" in {own}/*) exec {real} "$@";; esac
+"""
 GIT = """real={real}
-case "$PWD/" in {project}/*) ;; *) exec "$real" "$@";; esac
 sub=
 skip=
 for word do
@@ -106,8 +110,11 @@ def real_folders() -> list[str]:
 
 
 @contextlib.contextmanager
-def throw_away(programs: Iterable[str]) -> Iterator[Place]:
-    """A new place with stand-ins for `programs`; gone when the block ends. Raises OSError."""
+def throw_away(
+    programs: Iterable[str], front: Sequence[Path] = (), own: Path | None = None
+) -> Iterator[Place]:
+    """A new place with stand-ins for `programs`; gone when the block ends. `front` are folders of programs
+    that the harness brings, `own` is where its scripts are. Raises OSError."""
     top = Path(tempfile.mkdtemp(prefix="harness-live-")).resolve()
     place = Place(top, top / "project", top / "home", top / "bin", top / "ran.log")
     try:
@@ -121,13 +128,13 @@ def throw_away(programs: Iterable[str]) -> Iterator[Place]:
             (place.project / ".git").mkdir(exist_ok=True)  # no git here: the guard reads HEAD by itself
         place.branch("feature")
         for name in sorted(set(programs)):
-            stand_in(place, name)
+            stand_in(place, name, front, own)
         yield place
     finally:
         shutil.rmtree(top, ignore_errors=True)
 
 
-def stand_in(place: Place, name: str) -> None:
+def stand_in(place: Place, name: str, front: Sequence[Path] = (), own: Path | None = None) -> None:
     """A program that only says that it was called. A name with a slash lies in the project."""
     base = name.rpartition("/")[2]
     if not base or base in READERS | STARTERS | BUILTIN or "\0" in name:
@@ -135,11 +142,15 @@ def stand_in(place: Place, name: str) -> None:
     path = place.project / name if "/" in name else place.bin / name
     if "/" in name and place.project not in path.resolve().parents:
         return
-    more, real = "", shutil.which(base, path=os.pathsep.join(real_folders()))
+    more, real = "", shutil.which(base, path=os.pathsep.join((*map(str, front), *real_folders())))
+    if base in OWN and real:  # what the harness keeps in its home is its own business
+        more = HOME.format(home=shlex.quote(str(place.home)), real=shlex.quote(real))
+    if base == "node" and real and own is not None:
+        more += NODE.format(own=shlex.quote(str(own)), real=shlex.quote(real))
     if base == "git" and real:
-        more = GIT.format(real=shlex.quote(real), project=shlex.quote(str(place.project)), looking=LOOKING)
+        more += GIT.format(real=shlex.quote(real), looking=LOOKING)
     elif base in ("python", "python3"):
-        more = PYTHON.format(real=shlex.quote(real or shutil.which("python3") or base))
+        more += PYTHON.format(real=shlex.quote(real or shutil.which("python3") or base))
     elif base == "sudo":
         more = SUDO
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,5 @@
 """Records what the real harnesses hand to the guard, so that fast tests speak their true field names.
 
-    python -m harness_compile.verify.live.record BUNDLE OUT [--programs DIR]
-
 A bundle is installed and its guard wrapped by one that keeps each payload before it answers. What differs
 from run to run (ids, times, folders) becomes a placeholder, so that two recordings of one version are the
 same bytes, and those of two versions differ in what the harness changed: that is printed. The session log
@@ -14,11 +12,9 @@ import difflib
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from distill.errors import DistillError, faults
+from distill.errors import DistillError
 from distill.records import write_atomic
 from harness_compile import bundle as bundles
 from harness_compile.verify.harnesses import drivers
@@ -74,7 +70,7 @@ def recorded(bundle: Path, programs: Path) -> tuple[str, str, dict[str, bytes], 
     found = probes(rules, said.on_error, inside=driver.agent is not None)
     version, rows, logs = "", {}, {}
     for group in groups(found):
-        with throw_away(named_programs(found)) as at:
+        with throw_away(named_programs(found), program.path, program.home) as at:
             install(at, bundle)
             log = at.top / "payloads.jsonl"
             wrap(at, log)
@@ -110,33 +106,23 @@ def session_logs(place: Place) -> dict[str, bytes]:
     return {}
 
 
-@faults("harness-compile")
-def main(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Gets HARNESS/VERSION/*.json.")],
-    programs: Annotated[Path, typer.Option(metavar="DIR")] = PROGRAMS,
-) -> None:
-    """Record the payloads of one harness, and show what differs from those of the versions there are."""
+def keep(bundle: Path, out: Path, programs: Path = PROGRAMS) -> None:
+    """Record the payloads of a bundle's harness into `out/HARNESS/VERSION`, and print what differs from those
+    that are there. Raises DistillError, OSError."""
     harness, version, rows, logs = recorded(bundle, programs)
     place = out / harness / version
     others = sorted(path for path in (out / harness).glob("*") if path != place and path.is_dir())
     for name, data in {**rows, **logs}.items():
-        before = place / name
-        if before.exists() and before.read_bytes() != data and name != "session.jsonl":
-            print(f"{version} {name} is no longer what it was")
-            drift(before.read_bytes(), data)
-        older = others[-1] / name if others else None
-        if older is not None and older.exists() and name != "session.jsonl":
-            drift(older.read_bytes(), data)
+        for before in (place / name, *(other / name for other in others[-1:])):
+            if before.exists() and before.read_bytes() != data and name != "session.jsonl":
+                print(f"{version} {name} is not what it is in {before.parent.name}")
+                drift(before.read_bytes(), data)
+        place.mkdir(parents=True, exist_ok=True)
         write_atomic(place / name, data)
-    print(f"{harness} {version}: {len(rows)} payloads in {place}")
+    print(f"{harness} {version}: {len(rows)} payloads in {place}", flush=True)
 
 
 def drift(before: bytes, after: bytes) -> None:
     """The lines that differ."""
     lines = difflib.unified_diff(before.decode().splitlines(), after.decode().splitlines(), lineterm="", n=1)
     print("\n".join(lines))
-
-
-if __name__ == "__main__":
-    typer.run(main)

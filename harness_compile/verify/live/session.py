@@ -132,7 +132,7 @@ class Session:
         }
 
     def script(self) -> Script:
-        turns, nested = [], []
+        turns, nested, after = [], [], ""
         for step in self.steps:
             native = step.native
             if step.probe is not None and step.probe.inside and self.driver.agent is not None:
@@ -142,8 +142,10 @@ class Session:
                     Part(when=text, turns=(ScriptTurn(calls=(call,)), ScriptTurn(text="Nested done.")))
                 )
                 native = self.driver.agent(text)
-            turns.append(ScriptTurn(calls=(ScriptCall(name=native[0], input=native[1]),)))
-        return Script(parts=(*nested, Part(turns=(*turns, ScriptTurn(text=FINISHED)))))
+            call = ScriptCall(name=native[0], input=native[1])
+            turns.append(ScriptTurn(calls=(call,), after=after))
+            after = nested[-1].when if native is not step.native else ""
+        return Script(parts=(*nested, Part(turns=(*turns, ScriptTurn(text=FINISHED, after=after)))))
 
     # -- doing it
 

@@ -100,7 +100,7 @@ def verify_live(
     waiting = [*groups(found)]
     while waiting:
         group = waiting.pop(0)
-        with throw_away(named_programs(found)) as at:
+        with throw_away(named_programs(found), program.path, program.home) as at:
             installing(at, place)
             if only is not None:
                 driver.only[only](at)
