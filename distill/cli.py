@@ -22,9 +22,10 @@ from distill import plan as planning
 from distill import screen
 from distill.bar import Bars
 from distill.errors import Exit, OverwriteError, StaleError, printable, user_faults
-from distill.memory import Memory, find_memory, read, residual, store
+from distill.memory import Memory, common, find_memory, read, residual, store
+from distill.memory.evidence.judge import Judged, judge
 from distill.recipe import Recipe, load, recipe_digest
-from distill.records import Header, Plan, Route, digest_file, read_jsonl, write_atomic, write_jsonl
+from distill.records import Header, Plan, Route, digest_file, digest_of, read_jsonl, write_atomic, write_jsonl
 from distill.stage import Run, require
 from distill.starter import starter
 
@@ -125,7 +126,8 @@ def read_command(recipe: RecipePath, sets: Sets = None, as_json: Json = False) -
 
 @app.command(
     "plan",
-    epilog="distill plan distill.yaml\n\n"
+    epilog="distill plan distill.yaml --diff\n\n"
+    "distill plan distill.yaml --explain the-relay-uses-6120-0f3a\n\n"
     "distill plan distill.yaml --set 'route.overrides=[{unit: \"deploy-*\", to: tokens, because: churn}]'",
 )
 @faults
@@ -134,21 +136,31 @@ def plan_command(
     sets: Sets = None,
     as_json: Json = False,
     show_all: Annotated[bool, typer.Option("--all", help=f"Print more than {MOST} units.")] = False,
+    explain: Annotated[
+        str | None, typer.Option(metavar="UNIT", help="Say of one unit what every rule finds in it.")
+    ] = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Print what leaves the memory's files.")] = False,
 ) -> None:
     """Decide for each unit where it will live, and say why; write what stays in context beside it."""
     said = load(recipe, sets or [])
     memory = _memory(said, recipe, sets)
-    plan, overrides = _plan(said, memory)
-    warnings = [
-        f"the override {glob} matches no unit" for glob in planning.unmatched(memory.units, overrides)
-    ]
-    warnings = [*memory.warnings, *warnings]
+    plan, given, judged = _plan(said, memory)
+    if explain is not None:
+        screen.show_unit(planning.explained(judged, plan, given, explain), as_json=as_json)
+        return
+    if diff:
+        screen.show_diff(memory, residual(memory, planning.away(plan)))
+        return
+    notes = planning.notes(plan, given.overrides)
+    warnings = [*memory.warnings, *judged.warnings, *notes]
+    saved = planning.saved(memory, planning.away(plan))
     if as_json:
         tokens = screen.tokens_by_place(plan)
-        screen.print_json({"routes": plan.routes, "tokens": tokens, "warnings": warnings})
+        savings = dict(zip(("each_call", "some_calls"), saved, strict=True))
+        screen.print_json({"routes": plan.routes, "tokens": tokens, "saved": savings, "warnings": warnings})
     else:
         most = len(memory.units) if show_all else MOST
-        screen.show_plan(memory.units, plan, warnings, most, _command("run", recipe, sets))
+        screen.show_plan(memory.units, plan, saved, warnings, most, _command("run", recipe, sets))
 
 
 @app.command(epilog="distill synth distill.yaml\n\ndistill synth distill.yaml --set synth.per_unit=40")
@@ -267,7 +279,11 @@ def _command(name: str, recipe: Path, sets: list[str] | None) -> str:
 
 def _sources(said: Recipe) -> Memory:
     """Read the recipe's sources as they are now."""
-    return read([(source.format, source.path, source.fields) for source in said.memory.sources])
+    return read(_places(said))
+
+
+def _places(said: Recipe) -> list[tuple[str, Path, dict[str, str]]]:
+    return [(source.format, source.path, source.fields) for source in said.memory.sources]
 
 
 def _read(said: Recipe) -> Memory:
@@ -293,19 +309,41 @@ def _memory(said: Recipe, recipe: Path, sets: list[str] | None) -> Memory:
     return memory
 
 
-def _plan(said: Recipe, memory: Memory) -> tuple[Plan, list[planning.Override]]:
-    """The stage `plan`: route the units; store the residual memory first, so that a plan is whole."""
+def _plan(said: Recipe, memory: Memory) -> tuple[Plan, planning.Given, Judged]:
+    """The stage `plan`: judge and route the units; store the residual first, so that a plan is whole."""
     run, inputs = Run(said.out), _plan_inputs(said)
+    stable = said.memory.stable
+    root, settings = (common(_places(said)), stable.model_dump()) if stable else (None, {})
+    judged = judge(memory, root, **settings)
     overrides = [planning.Override(item.unit, item.to, item.because) for item in said.route.overrides]
-    plan = planning.route(memory.units, overrides)
-    away = frozenset(plan.units("weights"))  # nothing compiles to a harness yet: those units stay in the text
-    store.save_residual(run.residual, residual(memory, away), inputs)
+    given = planning.Given(overrides, judged.against, _lowered(said, judged.memory))
+    plan = planning.settle(planning.route(judged.memory.units, given), memory)
+    store.save_residual(run.residual, residual(memory, planning.away(plan)), inputs)
     write_jsonl(run.plan, Header(kind="plan", inputs=inputs), plan.routes)
-    return plan, overrides
+    return plan, given, judged
+
+
+def _lowered(said: Recipe, memory: Memory) -> dict[str, str] | None:
+    """The units that every harness of the recipe says exactly, and the words of their rules; None where the
+    recipe names no harness."""
+    if not said.harness.targets:
+        return None
+    from harness_compile import bundle
+    from harness_compile.backends import backend
+    from harness_compile.backends.base import Options
+
+    lowered, options = bundle.lower_memory(memory), Options(on_error=said.harness.on_error)
+    compiled = [bundle.compile_lowered(lowered, backend(name), options) for name in said.harness.targets]
+    lost = {gap.rule for one in compiled for gap in one.bundle.gaps}
+    whole = (one for one in lowered.account.units if one.rules and not one.left)
+    exact = (one for one in whole if lost.isdisjoint(one.rules))
+    return {one.unit: "; ".join(lowered.account.words[rule] for rule in one.rules) for one in exact}
 
 
 def _plan_inputs(said: Recipe) -> dict[str, str]:
-    return {"memory": digest_file(Run(said.out).units), "route": recipe_digest(said, "route")}
+    stable = said.memory.stable and said.memory.stable.model_dump()
+    route = digest_of([recipe_digest(said, "route", "harness"), stable])
+    return {"memory": digest_file(Run(said.out).units), "route": route}
 
 
 def _planned(said: Recipe, recipe: Path, sets: list[str] | None, redo: bool = False) -> tuple[Memory, Plan]:

@@ -75,21 +75,28 @@ class Stable(Section):
 class MemorySection(Section):
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
     """The memories to read, in the order in which the agent loads them."""
-    stable: Stable = Stable()
+    stable: Stable | None = None
+    """How long a line must have stood, by its history in git, before it is compiled. Without this section
+    (null) no history is looked at, and a unit's words decide alone.
+    """
 
 
 class Override(Section):
     unit: str
     """A unit id, or a glob over unit ids (`deploy-*`)."""
     to: Literal["weights", "harness", "tokens"]
-    """Where it shall live. A unit with a secret stays in tokens whatever is said here."""
+    """Where it shall live. What holds a secret, personal or hostile text, contradicts another unit or may not
+    last stays in tokens whatever is said here.
+    """
     because: str = "the recipe says so"
     """The reason, printed in the plan."""
 
 
 class RouteSection(Section):
     overrides: tuple[Override, ...] = ()
-    """Routes said by hand; the first that matches a unit wins over what `plan` would decide."""
+    """Routes said by hand; the first that matches a unit counts. What keeps a unit in tokens all the same is
+    said at `to`.
+    """
 
 
 class Base(Section):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from distill.errors import printable
 from distill.memory import Memory
+from distill.memory.evidence.personal import veil
 from distill.records import MemoryUnit, Plan, plain
 
 STYLES = {"weights": "green", "harness": "cyan", "tokens": "yellow"}
@@ -70,9 +72,17 @@ def show_found(files: Sequence[tuple[str, str]], recipe: str, next_command: str)
 
 
 def show_plan(
-    units: Sequence[MemoryUnit], plan: Plan, warnings: Sequence[str], most: int, next_command: str
+    units: Sequence[MemoryUnit],
+    plan: Plan,
+    saved: tuple[int, int],
+    warnings: Sequence[str],
+    most: int,
+    next_command: str,
 ) -> None:
-    """Unit, place, reason and tokens of each route (the first `most`), the sum, and what to do next."""
+    """Unit, place, reason and tokens of each route (the first `most`), the sum, and what to do next.
+
+    `saved` are the tokens that leave the context of each call, and of calls that load files on demand.
+    """
     out = console()
     rows = []
     for unit, route in zip(units[:most], plan.routes[:most], strict=True):
@@ -98,9 +108,55 @@ def show_plan(
         if plan.units(place)
     ]
     out.print(Text(f"\n{_many(len(units), 'unit')}: {', '.join(parts)}"))
-    saved = sums.get("weights", 0)
-    out.print(Text(f"about {saved:,} tokens saved in each call"))
+    more = f", and {saved[1]:,} where files are loaded on demand or for some paths" if saved[1] else ""
+    out.print(Text(f"about {saved[0]:,} tokens saved in each call{more}"))
     _next(next_command)
+
+
+def show_unit(said: dict[str, Any], *, as_json: bool) -> None:
+    """All that `plan.explained` says of one unit."""
+    if as_json:
+        print_json(said)
+        return
+    unit, route, out = said["unit"], said["route"], console()
+    facts = [
+        ("unit", unit.id),
+        ("says", unit.statement),
+        ("where", ", ".join(f"{span.source}:{span.line}" for span in unit.spans)),
+        ("kind", unit.kind),
+        ("holds for", ", ".join(unit.scope.paths) or "everywhere"),
+        ("history", _history(unit)),
+        *((f"its {name}", value) for name, value in unit.marks.items()),
+        *((link["sort"], f"{link['unit']} ({link['because']})") for link in said["links"]),
+    ]
+    out.print(table([("", {"no_wrap": True}), ("", {"overflow": "fold"})], facts))
+    rows, decided = [], False
+    for rule, answer in said["rules"]:
+        words = f"{answer[0]}: {answer[1]}" if answer else "–"
+        first = answer is not None and not decided
+        rows.append((rule, Text(printable(words), style="bold" if first else "dim")))
+        decided = decided or first
+    out.print(table([("rule", {"no_wrap": True}), ("the first answer counts", {"overflow": "fold"})], rows))
+    out.print(Text.assemble((f"\n{route.to}", STYLES[route.to]), f": {printable(route.because)}"))
+
+
+def show_diff(memory: Memory, left: Mapping[str, str]) -> None:
+    """What leaves each file of a memory, as a unified diff; personal data and secrets stay covered."""
+    out = console()
+    for document in memory.documents:
+        before, after = (text.splitlines() for text in (document.text, left[document.path]))
+        for line in difflib.unified_diff(
+            before, after, document.path, f"residual/{document.path}", lineterm="", n=1
+        ):
+            style = {"-": "red", "+": "green", "@": "cyan"}.get(line[:1], "")
+            out.print(Text(printable(veil(line)[0]), style=style), soft_wrap=True)
+
+
+def _history(unit: MemoryUnit) -> str:
+    if unit.last_changed is None:
+        return "none is known"
+    first, last = (str(when)[:10] for when in (unit.first_seen, unit.last_changed))
+    return f"first seen on {first}, last changed on {last}, rewritten {unit.edits} times"
 
 
 def show_synthesis(manifest: dict[str, Any], folder: str, next_command: str) -> None:

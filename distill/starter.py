@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from distill.errors import printable
-from distill.recipe import Base, Format, MemorySection, Recipe
+from distill.recipe import Base, Format, Recipe, Stable
 
 WIDTH = 104
 SHOWN = 4  # files named in a comment
@@ -52,7 +52,7 @@ def starter(found: Sequence[tuple[str, Path, tuple[Path, ...]]], target: Path, o
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         said = json.dumps(place, ensure_ascii=False)
         lines.append(f"    - {{format: {kind}, path: {said}}}   # {', '.join(names[:SHOWN])}{more}")
-    lines += _commented("  ", _section(MemorySection, ("sources",)))
+    lines += ["  stable:", *(f"    {line}" for line in _section(Stable))]
     lines += ["", "base:", *_key("model", Base.model_fields["model"], "  ")]
     lines += _commented("  ", _section(Base, ("model",)))
     for name, field in Recipe.model_fields.items():

@@ -1,7 +1,10 @@
 """The commands of the floor, end to end: what they print, what they write, and every slip as one sentence."""
 
 import json
+import os
+import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -120,12 +123,81 @@ def test_json_is_for_machines(place: Path) -> None:
     assert units[0]["spans"][0]["line"] == 3
     plan = json.loads(said("plan", "r.yaml", "--json"))
     assert plan["tokens"] == {"weights": 5, "tokens": 8}
+    assert plan["saved"] == {"each_call": 6, "some_calls": 0}
     assert plan["routes"][0] == {
         "unit": units[0]["id"],
         "to": "weights",
-        "because": "a lasting fact",
+        "because": "a lasting fact; no history",
         "tokens": 5,
     }
+
+
+def test_one_unit_is_explained(place: Path) -> None:
+    out = said("plan", "r.yaml", "--explain", "the-relay")
+    assert "says       Ports > Ports: The relay uses 6120." not in out
+    assert "Ports: The relay uses 6120." in out
+    assert "AGENTS.md:3" in out
+    assert "lasting     weights: a lasting fact; no history" in out
+    assert out.endswith("weights: a lasting fact; no history\n")
+    answer = json.loads(said("plan", "r.yaml", "--explain", "the-password", "--json"))
+    assert answer["route"]["because"] == "holds a secret"
+    assert dict(answer["rules"])["secret"] == ["tokens", "holds a secret"]
+    result = run("plan", "r.yaml", "--explain", "the-rely")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: no unit is called the-rely; perhaps the-relay-uses-6120-")
+
+
+def test_the_diff_shows_what_leaves_and_covers_what_nobody_should_see(place: Path) -> None:
+    Path("AGENTS.md").write_text(NOTES + "- Never ask ulla.berg@lamps.io about lamps.\n")
+    lines = said("plan", "r.yaml", "--diff").splitlines()
+    assert lines[:2] == ["--- AGENTS.md", "+++ residual/AGENTS.md"]
+    assert "-- The relay uses 6120." in lines
+    assert " - The password is [redacted...]." in lines
+    assert "ulla.berg" not in "\n".join(lines)
+    assert "ulla.berg" not in said("plan", "r.yaml") + said("read", "r.yaml", "--json")
+    assert (
+        "ulla.berg@lamps.io" in Path("runs/r/residual/AGENTS.md").read_text()
+    )  # the user's own file, as it was
+
+
+def commit(day: str) -> None:
+    """Everything here, committed on a day."""
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    when = {**os.environ, "GIT_COMMITTER_DATE": f"{day}T12:00:00Z", "GIT_AUTHOR_DATE": f"{day}T12:00:00Z"}
+    for words in (["init", "-q"], ["add", "AGENTS.md"], [*who, "commit", "-qm", day]):
+        subprocess.run(["git", *words], check=True, env=when)
+
+
+def test_lines_that_stood_go_to_weights_and_young_ones_stay(place: Path) -> None:
+    Path("AGENTS.md").write_text("- The relay is blue.\n")
+    commit("2026-01-01")
+    Path("AGENTS.md").write_text("- The relay is blue.\n- The mast is high.\n")
+    commit(str(date.today()))
+    said("init", ".")
+    out = said("plan", "distill.yaml", "--json")
+    whys = [(route["to"], route["because"]) for route in json.loads(out)["routes"]]
+    assert whys == [
+        ("weights", "a lasting fact; it has stood unchanged since 2026-01-01"),
+        ("tokens", f"may not last: it last changed on {date.today()}, less than 14 days ago"),
+    ]
+    routes = json.loads(said("plan", "distill.yaml", "--json", "--set", "memory.stable.min_age_days=0"))[
+        "routes"
+    ]
+    assert [route["to"] for route in routes] == ["weights", "weights"]
+    assert "no history" in said(
+        "plan", "r.yaml", "--set", "out=runs/other"
+    )  # a recipe that does not ask for it
+    explained = said("plan", "distill.yaml", "--explain", "the-relay")
+    assert "first seen on 2026-01-01, last changed on 2026-01-01, rewritten 0 times" in explained
+
+
+def test_what_a_harness_says_exactly_goes_there_and_what_none_says_stays(place: Path) -> None:
+    Path("AGENTS.md").write_text("- Never run `git push --force`.\n- Never be rude.\n- The relay is blue.\n")
+    out = said("plan", "r.yaml", "--json", "--set", "harness.targets=[claude_code]")
+    routes = [(route["to"], route["because"]) for route in json.loads(out)["routes"]]
+    assert [place for place, _ in routes] == ["harness", "tokens", "weights"]
+    assert routes[1][1] == "a constraint, and no harness says it exactly: weights do not enforce"
+    assert Path("runs/r/residual/AGENTS.md").read_text() == "- Never be rude.\n"
 
 
 def test_a_long_plan_is_cut_on_the_screen_and_says_so(place: Path) -> None:

@@ -3,18 +3,21 @@ context.
 """
 
 from distill.memory.documents import Carrier, Document, Memory, context_text, cut, residual
-from distill.memory.read import find_memory, read, unit_id
+from distill.memory.faithful import staying
+from distill.memory.read import common, find_memory, read, unit_id
 from distill.memory.secrets import redact
 
 __all__ = [
     "Carrier",
     "Document",
     "Memory",
+    "common",
     "context_text",
     "cut",
     "find_memory",
     "read",
     "redact",
     "residual",
+    "staying",
     "unit_id",
 ]

@@ -161,7 +161,7 @@ class Loader:
                 f"{name}: is imported but is not Markdown; it stays in context and is not compiled"
             )
         page = markdown.parse(masked) if known else None
-        if page and not entry.imports and not _only_imports(page):
+        if page and page.imports and not entry.imports and not _only_imports(page):
             page = markdown.parse(masked, imports=False)
         said = entry.look(page, entry.path) if page and entry.look else Said()
         paths = said.paths

@@ -19,6 +19,7 @@ from distill.records import MemoryUnit, Record, Scope
 MARKERS = re.compile(r"[\s>]*(?:(?:[-*+]|\d{1,9}[.)])(?:\s+|$))*")
 WORD = re.compile(r"\w")
 NUMBER = re.compile(rb"(?P<indent>[ \t>]*)(?:(?P<number>\d{1,9})[.)]\s)?")
+PLAIN = re.compile(rb"[ \t>]*(?!\d{1,9}[.)]\s|[-*+](?:\s|$)|[#>]|```|~~~)\S")
 NOTHING: frozenset[str] = frozenset()
 
 
@@ -105,39 +106,17 @@ def residual(memory: Memory, without: Set[str]) -> dict[str, str]:
     return {document.path: cut(memory, document, without, False) for document in memory.documents}
 
 
-def staying(memory: Memory, without: Set[str]) -> frozenset[str]:
-    """Units of `without` that a residual keeps, since a unit that stays hangs on their words.
-
-    A plan that routes these to tokens says what the residual does.
-    """
-    kept = frozenset[str]()
-    while True:
-        out = without - kept
-        needed = [
-            frozenset((document.path, start) for start in _needed(memory, document, out)[0])
-            for document in memory.documents
-        ]
-        places = frozenset[tuple[str, int]]().union(*needed)
-        found = {
-            unit.id
-            for unit in memory.units
-            if unit.id in out and any((span.source, span.start) in places for span in unit.spans)
-        }
-        if not found:
-            return kept
-        kept |= found
-
-
 def cut(memory: Memory, document: Document, without: Set[str], hide: bool) -> str:
     """One document's text without some units, and without what is hidden from agents where `hide`."""
-    gone = _gone(memory, document, without)
+    gone = gone_of(memory, document, without)
     if document.format == "rows":
         return _cut_rows(document, gone)
     if document.format == "json":
         return _cut_json(document, gone)
     if hide:
         gone += document.hidden
-    return _remove(document.text.encode(), sorted(gone)).decode() if gone else document.text
+    prose = document.format != "jsonl"
+    return _remove(document.text.encode(), sorted(gone), prose=prose).decode() if gone else document.text
 
 
 def _listed(memory: Memory, document: Document, without: Set[str]) -> str:
@@ -153,16 +132,16 @@ def _listed(memory: Memory, document: Document, without: Set[str]) -> str:
 
 def _labelled(memory: Memory, document: Document, without: Set[str]) -> str:
     """The texts of a JSON document under their labels, as Letta puts blocks into its prompt."""
-    gone = [*_gone(memory, document, without), *document.hidden]
+    gone = [*gone_of(memory, document, without), *document.hidden]
     raw, parts = document.text.encode(), []
     for part in document.parts:
-        text = _words_of(raw, part, gone)[1].strip("\ufeff \t\r\n")
+        text = words_of(raw, part, gone)[1].strip("\ufeff \t\r\n")
         if WORD.search(text):
             parts.append(f"<{part.label}>\n{text}\n</{part.label}>")
     return "\n\n".join(parts)
 
 
-def _words_of(raw: bytes, part: Part, gone: Iterable[tuple[int, int]]) -> tuple[str, str]:
+def words_of(raw: bytes, part: Part, gone: Iterable[tuple[int, int]]) -> tuple[str, str]:
     """The text in a string of JSON, whole and less what is gone."""
     inside = raw[part.start : part.end].decode()
     text, offsets = unescape(inside, part.layers)
@@ -179,7 +158,7 @@ def _words_of(raw: bytes, part: Part, gone: Iterable[tuple[int, int]]) -> tuple[
 def _cut_json(document: Document, gone: list[tuple[int, int]]) -> str:
     raw, pieces, at = document.text.encode(), [], 0
     for part in sorted(document.parts, key=lambda part: part.start):
-        whole, left = _words_of(raw, part, gone)
+        whole, left = words_of(raw, part, gone)
         if left != whole:
             ascii_only = raw[part.start : part.end].isascii()
             pieces += [raw[at : part.start], escape(left, part.layers, ascii_only).encode()]
@@ -202,16 +181,16 @@ def _cut_rows(document: Document, gone: list[tuple[int, int]]) -> str:
     return b"".join([*pieces, raw[parts[-1].end :]]).decode()
 
 
-def _gone(memory: Memory, document: Document, without: Set[str]) -> list[tuple[int, int]]:
+def gone_of(memory: Memory, document: Document, without: Set[str]) -> list[tuple[int, int]]:
     """Byte ranges of the excluded units, and of carriers all of whose units are excluded.
 
     An excluded unit that carries a kept one stays: without it the kept one would hang in the air.
     """
-    needed, gone, places = _needed(memory, document, without)
+    needed, gone, places = needed_of(memory, document, without)
     return gone + [(start, end) for start, end, out in places if out and start not in needed]
 
 
-def _needed(
+def needed_of(
     memory: Memory, document: Document, without: Set[str]
 ) -> tuple[set[int], list[tuple[int, int]], list[tuple[int, int, bool]]]:
     """Where the carriers of kept units begin, the ranges of those that carry nothing any more, and the places
@@ -238,9 +217,9 @@ def _any_between(places: list[int], low: int, high: int) -> bool:
     return index < len(places) and places[index] < high
 
 
-def _remove(raw: bytes, gone: Iterable[tuple[int, int]]) -> bytes:
+def _remove(raw: bytes, gone: Iterable[tuple[int, int]], *, prose: bool = True) -> bytes:
     """Cut byte ranges (sorted by start) out of a text, and the lines and doubled blank lines that this leaves
-    empty.
+    empty. In `prose` a blank line comes between lines that would otherwise run on.
     """
     ranges = list(gone)
     result: list[bytes] = []
@@ -268,15 +247,20 @@ def _remove(raw: bytes, gone: Iterable[tuple[int, int]]) -> bytes:
             line = kept.rstrip() + line[len(line.rstrip(b"\r\n")) :]
         if not line.strip() and dropped and not (result and result[-1].strip()):
             continue
-        if dropped and result and _runs_on(result[-1], line):
-            result.append(line[len(line.rstrip(b"\r\n")) :])  # else it would run on from the line before
+        if prose and dropped and result and _runs_on(result[-1], line):
+            result.append(line[len(line.rstrip(b"\r\n")) :] or b"\n")
         dropped = dropped and not line.strip()
         result.append(line)
+    while dropped and result and not result[-1].strip():
+        result.pop()
     return b"".join(result)
 
 
 def _runs_on(before: bytes, line: bytes) -> bool:
-    """Whether a list item would be read as more of the text before it: only 1 may begin a list there."""
+    """Whether a line would be read as more of the one before: words would, and a list item that is not 1."""
+    if before.strip() and PLAIN.match(line):
+        one, two = before.lstrip(b" \t>"), line.lstrip(b" \t>")
+        return not (one.startswith(b"#") or (one.startswith(b"|") and two.startswith(b"|")))
     one, two = NUMBER.match(before), NUMBER.match(line)
     if not (one and two and before.strip() and two["number"] and int(two["number"]) != 1):
         return False

@@ -1,9 +1,4 @@
-"""What kind of statement a unit is, and whether there is evidence against its lasting. A first, plain
-version.
-
-The kind is read off surface words, the stability off words for "now" and dates in the text. Nothing here
-looks at the history of a file.
-"""
+"""What kind of statement a unit is, read off its surface words. English only."""
 
 from __future__ import annotations
 
@@ -11,11 +6,23 @@ import re
 
 from distill.records import Kind
 
+# Where an order may begin: at the start of a sentence or clause. `You do not start it` is no order.
+CLAUSE = r"(?:^|[.!?:;,(–—>]\s*|\s-\s|\b(?:and|or|but|so|then|please|also|instead|circumstances)[,\s]\s*)"
 CONSTRAINT = re.compile(
-    r"(?i)\b(?:never|always|must|do not|don['’]t|cannot|may not|shall|forbidden|prohibited|required|"
-    r"mandatory|avoid|"
-    r"only (?:use|run|edit|when|if|after)|ask (?:first|before)|without (?:asking|permission)|read[- ]only)\b"
+    rf"(?i)\b(?:never|must|shall|forbidden|prohibited|mandatory|not allowed|may only|"
+    rf"may not (?!have|be (?!\w+ed\b)|yet|need|exist|work|match|appear|contain|know|want)|"
+    rf"(?:is|are) (?:required|read[- ]only)(?= (?:to|for|before|on|in) (?:every|all|each|any)\b|[.,;]?$)|"
+    rf"read[- ]only[.,;:]|required to|cannot be (?:changed|edited|modified|skipped|merged|used)|"
+    rf"(?:you|agents?) (?:should not|shouldn['’]t|may not|cannot|can['’]t)|"
+    rf"always (?!on\b|up\b|been\b|in\b|available|enabled|running|return)|"
+    rf"ask (?:first|before|for (?:permission|confirmation|approval))|"
+    rf"without (?:asking|permission|approval))\b"
+    rf"|{CLAUSE}(?:(?:do not|don['’]t|avoid|only (?:use|run|edit|when|if|after))\b|"
+    r"no (?!need|manual|longer|more|matter|such)"
+    r"(?!.{0,40}\b(?:will|is|are|has|have|was|needed|required)\b)\w)"
 )
+CODE = re.compile(r"(?<!`)`[^`\n]+`(?!`)|(?<![\w-])--?[a-z][\w-]*")  # what a command says is no order
+EMPHASIS = re.compile(r"\*+|(?<!\w)_+|_+(?!\w)")
 PREFERENCE = re.compile(
     r"(?i)\b(?:prefers?|preferred|preferably|favou?rs?|likes?|should|instead of|rather than)\b"
 )
@@ -23,42 +30,15 @@ EPISODE = re.compile(r"(?i)^\W*(?:\[?\d{4}-\d{2}-\d{2}|(?:yesterday|today|last (
 PROCEDURE = re.compile(
     r"(?i)```|~~~|^\W*(?:to [a-z]+ .*,|run\b|first\b|then\b|before \w+ing\b|after \w+ing\b|when \w+ing\b)"
 )
-KINDS: list[tuple[Kind, re.Pattern[str]]] = [
-    ("episode", EPISODE),
-    ("constraint", CONSTRAINT),
-    ("preference", PREFERENCE),
-    ("procedure", PROCEDURE),
-]
-
-UNSTABLE = [
-    (
-        re.compile(
-            r"(?i)\b(?:currently|at the moment|for now|right now|as of|temporar(?:y|ily)|until further)\b"
-        ),
-        "",
-    ),
-    (
-        re.compile(
-            r"(?i)\b(?:this|next|last|current) (?:week|sprint|month|quarter|release)\b|\btodo\b|\bwip\b"
-        ),
-        "",
-    ),
-    (re.compile(r"\b20\d\d-[01]\d-[0-3]\d\b"), "a date, "),
-]
 
 
 def kind_of(text: str) -> Kind:
     """The kind of a statement; `fact` where nothing says otherwise."""
-    for kind, pattern in KINDS:
-        if pattern.search(text):
-            return kind
-    return "fact"
-
-
-def stability(text: str) -> tuple[bool, str]:
-    """Whether a statement may last, and the evidence where there is some against it."""
-    for pattern, what in UNSTABLE:
-        match = pattern.search(text)
-        if match:
-            return False, f"it says {what}“{match.group()}”"
-    return True, ""
+    if EPISODE.search(text):
+        return "episode"
+    prose = EMPHASIS.sub("", CODE.sub("\N{WHITE SQUARE}", text))
+    if CONSTRAINT.search(prose):
+        return "constraint"
+    if PREFERENCE.search(prose):
+        return "preference"
+    return "procedure" if PROCEDURE.search(text) else "fact"

@@ -1,8 +1,8 @@
 """Reading a memory: from the sources of a recipe to documents and units.
 
-Brings files, structure, secrets and kinds together, and joins units that say the same in the same place of
-the outline; where two places mark a unit differently, the first to be loaded has the say. Which files a
-format is made of is in `formats`.
+Brings files, structure, secrets and kinds together, covers personal data in the words of units, and joins
+units that say the same in the same place of the outline; where two places mark a unit differently, the first
+to be loaded has the say. Which files a format is made of is in `formats`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from typing import get_args
 from distill.errors import BadMemoryError
 from distill.memory.chain import Entry, Loaded, Loader, Place, Said, boundary, walk
 from distill.memory.documents import Carrier, Document, Memory, Part
+from distill.memory.evidence.personal import veil
+from distill.memory.evidence.stable import passing
 from distill.memory.files import Lines, read_text
 from distill.memory.formats import exports
 from distill.memory.formats.blocks import values
 from distill.memory.formats.jsontext import unescape
 from distill.memory.formats.sessions import Message, evidence, read_log
 from distill.memory.formats.table import FORMATS, guess
-from distill.memory.kind import kind_of, stability
+from distill.memory.kind import kind_of
 from distill.memory.markdown import parse, touches
 from distill.memory.secrets import MASK, mask
 from distill.memory.segment import Piece, segment, words
@@ -69,7 +71,7 @@ def read(sources: Sequence[Source], root: str | Path | None = None) -> Memory:
     BadMemoryError for anything that cannot be read as memory, and when there is nothing to remember in it;
     OSError.
     """
-    root = _common(sources) if root is None else Path(root)
+    root = common(sources) if root is None else Path(root)
     found = Found(root)
     for source in sources:
         path, fields = Path(source[1]), dict(source[2]) if len(source) > 2 else {}
@@ -121,8 +123,8 @@ def find_memory(path: str | Path) -> list[tuple[str, Path, tuple[Path, ...]]]:
     return found
 
 
-def _common(sources: Sequence[Source]) -> Path:
-    """The nearest directory that holds all sources."""
+def common(sources: Sequence[Source]) -> Path:
+    """The nearest directory that holds all sources: what the paths of a memory are relative to."""
     places = [Path(os.path.abspath(source[1])) for source in sources]
     return Path(os.path.commonpath([place if place.is_dir() else place.parent for place in places]))
 
@@ -347,18 +349,21 @@ def _unit(
     secret: bool,
     marks: Mapping[str, str],
 ) -> MemoryUnit:
-    stable, why = stability(text)
+    veiled = [veil(part) for part in (text, *heading)]
+    text, *above = (said for said, _ in veiled)
+    private = " and ".join(dict.fromkeys(what for _, what in veiled if what))
+    why = passing(text)
     return MemoryUnit(
-        id=unit_id(text, heading),
+        id=unit_id(text, tuple(above)),
         text=text,
-        heading=heading,
+        heading=tuple(above),
         kind=kind,
         scope=scope,
         spans=(span,),
-        stable=stable,
-        why=why,
-        secret=secret,
-        marks=dict(marks),
+        stable=why is None,
+        why=f"it {why}" if why else "",
+        secret=secret or bool(private),
+        marks={**marks, "personal": private} if private else dict(marks),
     )
 
 

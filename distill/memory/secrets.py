@@ -2,13 +2,14 @@
 
 detect-secrets brings the token patterns, the keyword patterns and the entropy measure; a few patterns for
 prose and URLs are added here. A mask has the length of what it hides in bytes, so positions in the file stay
-true. Personal data is not covered, nor a secret of fewer than six characters, nor one that reads like a word.
+true. Personal data is in `evidence.personal`. Not covered: a secret of fewer than six characters, or one that
+reads like a word.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
@@ -70,8 +71,15 @@ def mask(text: str, view: str | None = None) -> tuple[str, list[tuple[int, int]]
     ranges of the masks in it, those that an earlier reading left included, in order and apart from each
     other.
     """
+    masked, ranges = cover(text, find(text if view is None else view))
+    left = [match.span() for match in MASK.finditer(masked)]
+    return masked, _merged(ranges + left)
+
+
+def cover(text: str, found: Iterable[tuple[int, int]]) -> tuple[str, list[tuple[int, int]]]:
+    """A text with some character ranges under masks of as many UTF-8 bytes, and where the masks are."""
     pieces, ranges, place, length = [], [], 0, 0
-    for start, end in _merged(find(text if view is None else view)):
+    for start, end in _merged(found):
         size = len(text[start:end].encode())
         cover = ("[redacted" + "." * size)[: size - 1] + "]"
         pieces += [text[place:start], cover]
@@ -79,9 +87,7 @@ def mask(text: str, view: str | None = None) -> tuple[str, list[tuple[int, int]]
         ranges.append((length, length + size))
         length += size
         place = end
-    masked = "".join([*pieces, text[place:]])
-    left = [match.span() for match in MASK.finditer(masked)]
-    return masked, _merged(ranges + left)
+    return "".join([*pieces, text[place:]]), ranges
 
 
 def redact(text: str) -> str:
@@ -164,7 +170,7 @@ def _like_a_key(token: str) -> bool:
     return Base64HighEntropyString(limit=ENTROPY).calculate_shannon_entropy(token) >= ENTROPY
 
 
-def _merged(ranges: Iterator[tuple[int, int]] | list[tuple[int, int]]) -> list[tuple[int, int]]:
+def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """The ranges in order, those that touch or overlap joined."""
     merged: list[tuple[int, int]] = []
     for start, end in sorted(ranges):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from distill.memory import Memory, context_text, read, residual, store
-from distill.memory.documents import staying
+from distill.memory.faithful import staying
 
 FACTS = Path(__file__).parents[1] / "fixtures" / "memory" / "facts.jsonl"
 

@@ -1,1 +1,1 @@
-"""What is known of a unit beside its own words, and what speaks against compiling it: one module a question."""
+"""What is known of a unit beside its words, and what speaks against compiling it: one module a question."""

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from distill.memory.documents import Memory
-from distill.memory.files import MAX_BYTES, NEWLINE
 from distill.memory.evidence.lineage import FileHistory, Lineage, LineHistory
+from distill.memory.files import MAX_BYTES, NEWLINE
 from distill.records import MemoryUnit
 
 SECONDS = 60

@@ -1,9 +1,10 @@
 """Personal data in a memory: e-mail addresses, phone numbers, and what gives access in an address.
 
-`find` gives their places, `personal` says what there is in words. `secrets` knows tokens in addresses by
-their names (`?token=`); here are links that let in whoever has them: a reset, an invitation, a signed
-download, a name before an @. Addresses that belong to no person (`example.com`, `noreply@`, `git@`), numbers
-that are kept for films, and `package@version` are left alone. Names and postal addresses are not covered.
+`find` gives their places, `personal` says what there is in words, `veil` covers it. `secrets` knows tokens in
+addresses by their names (`?token=`); here are links that let in whoever has them: a reset, an invitation, a
+signed download, a name before an @. Addresses that belong to no person (`example.com`, `noreply@`, `git@`),
+numbers that are kept for films, and `package@version` are left alone. Names and postal addresses are not
+covered.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from distill.memory.secrets import cover
+
 MAIL = re.compile(
-    r"(?<![\w.+/@:%-])(?P<it>(?P<name>[A-Za-z0-9][\w.+-]{0,63})@"
+    r"(?:(?<=mailto:)|(?<![\w.+/@:%-]))(?P<it>(?P<name>[A-Za-z0-9][\w.+-]{0,63})@"
     r"(?P<host>(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}))"
     r"(?![\w@:/-]|\.\w)"
 )
@@ -44,6 +47,7 @@ ACCESS = (
     ),
     re.compile(r"(?i)\bhttps?://(?P<it>[^\s/:@\"'`<>{}$]{3,80})@[\w.-]+"),
 )
+DIGITS = re.compile(r"(?:\d\D{0,3}){7}")  # a phone number has at least as many
 MIXED = re.compile(r"\d[^\d]*[A-Za-z]|[A-Za-z][^A-Za-z]*\d")
 STANDS_FOR = re.compile(r"(?i)^[$%<{\[]|\$\{|\.\.\.|…|xxx|\*\*\*|your|example|placeholder|redacted")
 
@@ -68,3 +72,12 @@ def personal(text: str) -> str | None:
     """What personal data a text holds, in words and without the data; None where it holds none."""
     kinds = dict.fromkeys(what for _, _, what in find(text))
     return f"holds {' and '.join(kinds)}" if kinds else None
+
+
+def veil(text: str) -> tuple[str, str]:
+    """A text with its personal data covered as secrets are, and what was covered in words (`""`: nothing)."""
+    if "@" not in text and not DIGITS.search(text) and "://" not in text:
+        return text, ""
+    found = list(find(text))
+    kinds = dict.fromkeys(what for _, _, what in found)
+    return cover(text, [(start, end) for start, end, _ in found])[0], " and ".join(kinds)

@@ -1,10 +1,11 @@
 """Whether a unit will last: evidence in words, strongest first, never a score.
 
-`stability` looks, in this order, at the role of the file (daily notes, heartbeats), explicit fields
-(`read_only`, `status`, `type`, `expiration_date`, `invalid_at`), words for "now" and dates, identifiers,
-versions, prices and counts, the history of the unit's lines, and how many sessions repeated it. The first
-piece that decides gives the answer and the sentence. `volatile` alone says whether a text holds values that
-weights keep badly; a plan leaves those in tokens.
+`stability` looks, in this order, at explicit fields (`read_only`, `status`, `type`, `expiration_date`,
+`invalid_at`), the role of the file (daily notes, heartbeats), words for "now" and dates, the history of the
+unit's lines, and how many sessions repeated it. The first piece that decides gives the answer and the
+sentence. No history is no evidence: then the words decide alone, and the sentence says so. `passing` looks at
+the words alone. `volatile` asks something else: whether a text holds a version, price, count or identifier.
+Such values often stand for long, but weights keep them badly, so that a plan leaves them in tokens.
 
 Only English words for "now" are known. What a path or a version points at is not looked up, and a fact that
 changed in the world without a line changing cannot be seen here. Figures: `python -m tests.bench.stability`.
@@ -154,20 +155,28 @@ def stability(
     decided = (
         _field(evidence)
         or _role(unit)
-        or _said(unit, evidence.today)
+        or _said(unit)
         or _stood(unit, evidence, min_age_days, max_edits)
         or _without_history(unit, evidence)
     )
-    return decided or (True, "nothing in its words speaks against it; it has no history to go by")
+    return decided or (True, "no history")
+
+
+def passing(text: str) -> str | None:
+    """What in a unit's own words says that it will not last; None where nothing does."""
+    if BOX.search(text):
+        return "is an item of a list to tick off"
+    match = NOW.search(text)
+    if match:
+        return f"says “{match.group().strip()}”"
+    match = DAY.search(text)
+    return f"holds a date, “{match.group().strip()}”" if match else None
 
 
 def volatile(text: str) -> str | None:
-    """The value in a text that weights keep badly and that moves (a date, version, price, count, identifier),
-    in words; None where there is none.
+    """The value in a text that weights keep badly (a version, price, count, identifier, address), in words;
+    None where there is none. That tables and numbers are lost first: Cartridges at Scale, arXiv 2606.04557.
     """
-    match = DAY.search(text)
-    if match:
-        return f"holds a date, “{match.group().strip()}”"
     bare = URL.sub(" ", text)
     for what, pattern in VALUES:
         match = pattern.search(bare)
@@ -218,19 +227,16 @@ def _role_of(source: str) -> str | None:
     return next((why for pattern, why in ROLES if re.search(pattern, source.replace("\\", "/"))), None)
 
 
-def _said(unit: MemoryUnit, today: date | None) -> tuple[bool, str] | None:
+def _said(unit: MemoryUnit) -> tuple[bool, str] | None:
     """What a unit's words, or the heading over it, say about time."""
-    if BOX.search(unit.text):
-        return False, "it is an item of a list to tick off"
-    match = NOW.search(unit.text)
-    if match:
-        return False, f"it says “{match.group().strip()}”"
+    said = passing(unit.text)
+    if said:
+        return False, f"it {said}"
     for title in unit.heading:
         match = PASSING.search(title.strip(" *_:#")) or NOW.search(title)
         if match:
             return False, f"it stands under “{title.strip()}”"
-    value = volatile(unit.text)
-    return (False, f"it {value}") if value else None
+    return None
 
 
 def _stood(
@@ -247,14 +253,12 @@ def _stood(
     age = ((evidence.today or date.today()) - changed).days
     if edits > max_edits and stood < edits + times:
         return False, f"its line was rewritten {_many(edits, 'time')}, last on {changed}"
-    if age >= min_age_days * times:
-        return True, f"it has stood unchanged for {_many(age, 'day')}"
+    if age >= min_age_days * times or min_age_days == 0:
+        return True, f"it has stood unchanged since {changed}"
     if stood >= times and min_age_days:
-        return True, f"it stood through {_many(stood, 'later day')} of work on its file"
-    if min_age_days == 0:
-        return True, f"it last changed on {changed}"
+        return True, f"it stood through later work on its file since {changed}"
     why = f"; it names a path, “{path}”, and paths move first" if path else ""
-    return False, f"it last changed on {changed}, {_many(max(age, 0), 'day')} ago{why}"
+    return False, f"it last changed on {changed}, less than {min_age_days * times} days ago{why}"
 
 
 def _without_history(unit: MemoryUnit, evidence: Evidence) -> tuple[bool, str] | None:
