@@ -1,12 +1,11 @@
-"""Any bytes in any file of any format: only units, or one clear error. Short by default.
+"""Any bytes in any file of any format: only units, or one clear error; and a plan of them.
 
-`MEMORY_DISTILL_FUZZ=N` runs N examples of each test instead (10,000 take about ten minutes).
+Short here; `python -m tests.bench.fuzz` goes on for as long as it is told.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -14,14 +13,15 @@ from hypothesis import strategies as st
 
 from distill.errors import BadMemoryError
 from distill.memory import Memory, context_text, find_memory, read, residual
+from distill.memory.evidence.judge import judge
 from distill.memory.formats.jsontext import unescape
 from distill.memory.formats.table import FORMATS
 from distill.memory.segment import words
+from distill.plan import Given, away, route, saved, settle
 from distill.records import digest
 
-EXAMPLES = int(os.environ.get("MEMORY_DISTILL_FUZZ", "25"))
 FUZZ = settings(
-    max_examples=EXAMPLES,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -101,6 +101,10 @@ def whole(memory: Memory, root: Path) -> None:
             elif document.format == "markdown":
                 assert words(piece.decode()) == unit.text
     memory.model_dump_json()
+    judged = judge(memory)
+    planned = settle(route(judged.memory.units, Given(against=judged.against)), memory)
+    assert len(planned.routes) == len(memory.units)
+    assert saved(memory, away(planned)) >= (0, 0)
     everything = frozenset(unit.id for unit in memory.units)
     for without in (frozenset(), everything, frozenset(sorted(everything)[::2])):
         context_text(memory, without)
@@ -112,10 +116,8 @@ def whole(memory: Memory, root: Path) -> None:
                 assert left[document.path] == document.text
 
 
-@given(trees)
-@FUZZ
-def test_a_directory_of_anything(tmp_path_factory, tree: dict[str, bytes]) -> None:
-    root = tmp_path_factory.mktemp("any")
+def a_directory(root: Path, tree: dict[str, bytes]) -> None:
+    """A directory of anything."""
     for name, raw in tree.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(raw)
@@ -128,10 +130,9 @@ def test_a_directory_of_anything(tmp_path_factory, tree: dict[str, bytes]) -> No
     whole(memory, root)
 
 
-@given(contents, st.sampled_from(sorted(FORMATS)), st.sampled_from([*NAMES, "x.jsonl", "x.json"]))
-@FUZZ
-def test_a_file_of_anything_in_any_format(tmp_path_factory, raw: bytes, kind: str, name: str) -> None:
-    path = tmp_path_factory.mktemp("any") / name
+def a_file(root: Path, raw: bytes, kind: str, name: str) -> None:
+    """A file of anything, read in a format and as what it is taken for."""
+    path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(raw)
     for form in (kind, "auto"):
@@ -141,3 +142,19 @@ def test_a_file_of_anything_in_any_format(tmp_path_factory, raw: bytes, kind: st
             assert "\n" not in str(fault)
             continue
         whole(memory, path.parent)
+
+
+KINDS = st.sampled_from(sorted(FORMATS))
+FILES = st.sampled_from([*NAMES, "x.jsonl", "x.json"])
+
+
+@given(trees)
+@FUZZ
+def test_a_directory_of_anything(tmp_path_factory, tree: dict[str, bytes]) -> None:
+    a_directory(tmp_path_factory.mktemp("any"), tree)
+
+
+@given(contents, KINDS, FILES)
+@FUZZ
+def test_a_file_of_anything_in_any_format(tmp_path_factory, raw: bytes, kind: str, name: str) -> None:
+    a_file(tmp_path_factory.mktemp("any"), raw, kind, name)
