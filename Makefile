@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 FLOOR := .venv-floor
+LIVE := .cache/live
+TEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 PIP := -m pip --disable-pip-version-check install -qq --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-fast test-floor lint format clean
+.PHONY: help quickstart test test-fast test-floor lint format clean live record-payloads
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,13 +16,21 @@ quickstart: $(VENV)/.installed ## install, then distill a small memory and judge
 	$(VENV)/bin/distill run recipes/quickstart.yaml
 
 test: $(VENV)/.installed ## install, then run every test
-	$(VENV)/bin/python -m pytest
+	$(TEST)
 
 test-fast: $(VENV)/.installed ## the tests that take no more than seconds
-	$(VENV)/bin/python -m pytest -m "not slow"
+	$(TEST) -m "not slow"
 
 test-floor: $(FLOOR)/.installed ## the tests of all that works without torch, in an environment without it
-	$(FLOOR)/bin/python -m pytest -m "not torch"
+	$(FLOOR)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not torch"
+
+live: $(VENV)/.installed ## install the pinned harnesses (minutes) and drive all of them through every case
+	$(VENV)/bin/python -m harness_compile.verify.harnesses.install $(LIVE)
+	HARNESS_LIVE=$(LIVE) $(VENV)/bin/python -m pytest -s tests/live
+
+record-payloads: $(VENV)/.installed ## record what the harnesses hand to the guard, and show what has changed
+	$(VENV)/bin/python -m harness_compile.verify.harnesses.install $(LIVE)
+	$(VENV)/bin/python -m tests.live.record $(LIVE)
 
 lint: $(VENV)/.installed ## ruff and pyright
 	$(VENV)/bin/ruff check .
@@ -41,7 +51,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(FLOOR)/.installed: pyproject.toml constraints.txt
 	$(call make_env,$(FLOOR))
-	$(FLOOR)/bin/python $(PIP) --editable . pytest hypothesis
+	$(FLOOR)/bin/python $(PIP) --editable . pytest pytest-xdist hypothesis
 	@! $(FLOOR)/bin/python -c 'import torch' 2>/dev/null || { echo "$(FLOOR) must not have torch: make clean" >&2; exit 1; }
 	@touch $@
 

@@ -149,6 +149,7 @@ def train(job: Job, bars: Bars, only: str | None = None) -> AdapterCard:
         _probes(job, bars),
         settings=recipe_digest(job.said, "train", "seed"),
         lora={"rank": t.rank, "alpha": t.alpha},
+        excerpts=t.excerpts,
         options=options,
         mend=f"delete {job.work.dataset} and run again: the pieces are kept",
         title=f"Memory adapter: {job.said.out.name}",

@@ -40,7 +40,7 @@ Format = Literal[
 ]
 Family = Literal["recall", "apply", "reverse", "summary", "abstain"]
 Arm = Literal["none", "tokens", "weights", "deployed", "both"]
-Target = Literal["claude_code", "letta_code", "pi", "openclaw", "deepagents"]
+Target = Literal["claude_code", "letta_code", "pi", "openclaw", "deepagents", "dcode"]
 
 
 class Section(BaseModel):
@@ -172,6 +172,10 @@ class Train(Section):
     accumulate: Count = 1
     """Forward passes that a step is split in at least. Raise it when memory runs out; the result does not
     change.
+    """
+    excerpts: Share = 0.1
+    """Extra samples, as a share of those about the memory, that the student answers with a piece of the memory
+    in context. They keep it reading what is in front of it. Raise it where arm `both` is below `tokens`.
     """
     warmup: Share = 0.03
     """Share of the steps in which lr climbs to its peak. Raise it when the first steps jump."""

@@ -7,7 +7,9 @@ Each asks first whether its output is there and made from the same inputs; then 
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,7 @@ from distill.train.model import Base, check_context, prompt_ids
 
 Tell = Callable[[str, int, int], None]  # what is being done, pieces done, pieces in all
 GENERIC = 64  # prompts of each kind in the forgetting check
+EXCERPT = 5  # lines of the memory in an excerpt
 ROOM = 256  # tokens kept free for a question beside the memory
 
 
@@ -176,16 +179,31 @@ def synthesise(
     )
 
 
-def samples_of(work: Work, mend: str) -> tuple[list[Sample], list[str]]:
-    """The dataset as training sequences: the student's prompt (no memory) and the teacher's ids and
-    targets."""
+def samples_of(work: Work, mend: str, excerpts: float = 0.0) -> tuple[list[Sample], list[str]]:
+    """The dataset as training sequences: the student's prompt and the teacher's ids and targets.
+
+    The student has no memory in context. A share `excerpts` of what is about the memory comes once more with
+    some lines of it in context, half of the time those that answer: whoever deploys the adapter beside a
+    memory asks that it still reads.
+    """
     conversations, targets, _ = read_dataset(work.dataset, mend)
     offsets = targets["offsets"].tolist()
+    spans = list(itertools.pairwise(offsets))
+    lines = [line for line in work.memory.split("\n") if line.strip()]
+    told = {unit.id: unit.text.split("\n")[0] for unit in work.units}
+    r = random.Random(f"{work.seed} excerpts")
+    asked = [(c, None, span) for c, span in zip(conversations, spans, strict=True)]
+    about = [(c, span) for c, span in zip(conversations, spans, strict=True) if c.units]
+    for c, span in r.sample(about, round(excerpts * len(about))):
+        own = told.get(c.units[0], "")
+        at = next((i for i, line in enumerate(lines) if own and own in line), 0)
+        start = max(0, (at if r.random() < 0.5 else r.randrange(len(lines))) - r.randrange(EXCERPT))
+        asked.append((c, "\n".join(lines[start : start + EXCERPT]), span))
     out = []
-    for c, a, b in zip(conversations, offsets, offsets[1:], strict=False):
+    for c, excerpt, (a, b) in asked:
         out.append(
             Sample(
-                prompt_ids(work.base, c.question, None),
+                prompt_ids(work.base, c.question, excerpt),
                 targets["ids"][a:b].tolist(),
                 targets["top_ids"][a:b],
                 targets["top_logp"][a:b],
@@ -201,6 +219,7 @@ def train_adapter(
     *,
     settings: str,
     lora: dict[str, int],
+    excerpts: float,
     options: Mapping[str, Any],
     mend: str,
     title: str,
@@ -220,7 +239,7 @@ def train_adapter(
         return AdapterCard(**json.loads(card_path.read_bytes()))
     if only:
         require(card_path, only, inputs)
-    samples, _ = samples_of(work, mend)
+    samples, _ = samples_of(work, mend, excerpts)
     add_lora(work.base, lora["rank"], lora["alpha"], work.seed)
     dev = [p for p in probes if p.split == "dev"]
     student = Reader(work.base, None, adapter=True)
@@ -352,7 +371,8 @@ def judge_run(
 def _forgetting(
     work: Work, asked: Sequence[str], by_arm: Mapping[str, Reader], inputs: Mapping[str, str], tell: Tell
 ) -> Forgetting:
-    """What the adapter changes outside the memory, on prompts that training did not have."""
+    """What the adapter changes outside the memory, on prompts that training did not have. An answer of the
+    base that comes to no end is none, and not compared."""
     path = work.out / "forgetting.json"
     if fresh(path, dict(inputs)):
         return Forgetting(**json.loads(path.read_bytes())["forgetting"])
@@ -365,7 +385,7 @@ def _forgetting(
         work.answers(
             by_arm["none"], [FAMILIES["replay"]] * (2 * GENERIC), 1.0, work.seed + 77, tell, "generic prompts"
         )
-    )[:GENERIC]
+    )
     lines = [work.units[i * 7919 % len(work.units)].statement for i in range(2 * GENERIC)]
     strangers = new(
         work.answers(
@@ -379,11 +399,10 @@ def _forgetting(
     )
     said = work.answers(by_arm["tokens"], strangers)
     strangers = [q for q, a in zip(strangers, said, strict=True) if abstains(a)][:GENERIC]
-    base = work.answers(by_arm["none"], [*prompts, *strangers])
-    pairs = list(zip([*prompts, *strangers], base, strict=True))
-    result = forgetting(
-        pairs[: len(prompts)], pairs[len(prompts) :], lambda qs: work.answers(by_arm["weights"], qs)
-    )
+    base = by_arm["none"].answer([*prompts, *strangers], work.limit, batch_size=work.batch_size)
+    ended = [(q, a.text) for q, a in zip(prompts, base, strict=False) if a.ended][:GENERIC]
+    unknown = [(q, a.text) for q, a in zip(strangers, base[len(prompts) :], strict=True)]
+    result = forgetting(ended, unknown, lambda qs: work.answers(by_arm["weights"], qs))
     write_json(path, {"inputs": dict(inputs), "forgetting": result.model_dump(mode="json")})
     return result
 

@@ -1,10 +1,9 @@
 """The teacher: the base model answering over a memory that is read once.
 
-`Reader.answer` batches questions by length, keeps the ids it generated (nothing is ever re-tokenised) and
-captures the
-top-k of every position while it generates, so that no second pass is needed. The same reader, without a
-memory or with an
-adapter switched on, answers for every arm of the check. Not covered: servers (`server.py`).
+`Reader.answer` batches questions by length, reads those that are asked again once, keeps the ids it generated
+(nothing is ever re-tokenised) and captures the top-k of every position while it generates, so that no second
+pass is needed. The same reader, without a memory or with an adapter switched on, answers for every arm of the
+check. Not covered: servers (`server.py`).
 """
 
 from __future__ import annotations
@@ -15,12 +14,10 @@ from dataclasses import dataclass
 
 import torch
 
-from distill.train.model import Base, prompt_ids
+from distill.train.model import Base, Prompts, prompt_ids
 from distill.train.targets import Prefix, build_prefix, left_pad, new_rows, reading, top
 
-MIN_P = (
-    0.1  # sampling leaves out tokens less likely than this share of the likeliest (min-p, arXiv 2407.01082)
-)
+MIN_P = 0.1  # sampling leaves out what is less likely than this share of the likeliest (2407.01082)
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,7 @@ class Reader:
     def __init__(self, base: Base, memory: str | None, adapter: bool = False):
         self.base, self.memory, self.adapter = base, memory, adapter
         self._prefix: Prefix | None = None
+        self._ids: Prompts | None = None
 
     def prefix(self) -> Prefix:
         """The shared prefix, built once; the same for every question by construction."""
@@ -66,7 +64,9 @@ class Reader:
         self._prefix = None
 
     def prompts(self, questions: Sequence[str]) -> list[list[int]]:
-        return [prompt_ids(self.base, q, self.memory) for q in questions]
+        if self._ids is None:
+            self._ids = Prompts(self.base, self.memory)
+        return [self._ids(q) for q in questions]
 
     @torch.no_grad()
     def answer(
@@ -96,7 +96,7 @@ class Reader:
             cut = len(prefix) if prefix.layers is not None else 0
             for prompt in prompts:
                 assert prompt[:cut] == prefix.ids[:cut], "the chat template moved the memory"
-            order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
+            order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), prompts[i], i))
             out: list[Answer | None] = [None] * len(prompts)
             with reading(self.base, prefix):
                 for at in range(0, len(order), batch_size):
@@ -116,14 +116,19 @@ class Reader:
     ) -> list[tuple[list[int], bool, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]]:
         base, stops = self.base, self.base.stops
         draw = torch.Generator(device=base.device).manual_seed(seed % (1 << 62))
-        state = new_rows(base, prefix, len(rows))
-        ids, real = left_pad(rows, base.pad, base.device)
+        alike: dict[tuple[int, ...], int] = {}  # what is asked more than once is read once
+        source = torch.tensor([alike.setdefault(tuple(row), len(alike)) for row in rows], device=base.device)
+        state = new_rows(base, prefix, len(alike))
+        ids, real = left_pad([list(row) for row in alike], base.pad, base.device)
         alive = list(range(len(rows)))
         said: list[list[int]] = [[] for _ in rows]
         caught: list[list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = [[] for _ in rows]
         ended = [False] * len(rows)
-        for _ in range(limit):
+        for step in range(limit):
             logits = state.forward(base.model, ids, real, 1)[:, -1].float()
+            if step == 0 and len(alike) < len(rows):
+                state.select(source)
+                logits = logits[source]
             if temperature > 0:
                 shares = (logits / temperature).softmax(-1)
                 shares[shares < MIN_P * shares.amax(-1, keepdim=True)] = 0

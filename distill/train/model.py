@@ -161,21 +161,49 @@ def load_base(name: str, quantize: str = "none", dtype: str = "auto", device: st
     return Base(name, model, tokenizer, weights, digest(tokenizer.chat_template), context, quantize)
 
 
-def prompt_ids(base: Base, question: str, memory: str | None) -> list[int]:
-    """Token ids of one user turn, up to where the answer begins; with `memory` in the system turn, or
-    without one.
+def prompt_text(base: Base, question: str, memory: str | None) -> str:
+    """One user turn as the chat template writes it, up to where the answer begins; with `memory` in the
+    system turn, or without one.
 
-    The template is rendered once, here, for teacher, student and every arm. Thinking is switched off where
-    a template
-    knows the word.
+    The template is rendered once, here, for teacher, student and every arm. Thinking is switched off where a
+    template knows the word.
     """
     messages = [{"role": "user", "content": question}]
     if memory is not None:
         messages.insert(0, {"role": "system", "content": MEMORY.format(memory=memory)})
-    ids = base.tokenizer.apply_chat_template(
-        messages, add_generation_prompt=True, tokenize=True, enable_thinking=False, return_dict=False
+    return base.tokenizer.apply_chat_template(
+        messages, add_generation_prompt=True, tokenize=False, enable_thinking=False
     )
-    return list(ids)
+
+
+def prompt_ids(base: Base, question: str, memory: str | None) -> list[int]:
+    """Token ids of `prompt_text`."""
+    return list(base.tokenizer(prompt_text(base, question, memory), add_special_tokens=False)["input_ids"])
+
+
+class Prompts:
+    """The token ids of many questions over one memory, which is tokenised once.
+
+    No token reaches across a special token, so what stands before the last one that all prompts share has
+    the same ids in each.
+    """
+
+    def __init__(self, base: Base, memory: str | None):
+        self.base, self.memory = base, memory
+        one, other = (prompt_text(base, q, memory) for q in ("Which?", "a 1"))
+        shared = one[: next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)]
+        marks = [shared.rfind(mark) for mark in base.tokenizer.all_special_tokens]
+        self.head = shared[: max([0, *marks])] if memory is not None else ""
+        self.ids = base.tokenizer(self.head, add_special_tokens=False)["input_ids"] if self.head else []
+        if self("a 1") != prompt_ids(base, "a 1", memory):  # a special token that takes the blanks beside it
+            self.head, self.ids = "", []
+
+    def __call__(self, question: str) -> list[int]:
+        text = prompt_text(self.base, question, self.memory)
+        if not text.startswith(self.head):
+            return prompt_ids(self.base, question, self.memory)
+        rest = self.base.tokenizer(text[len(self.head) :], add_special_tokens=False)["input_ids"]
+        return [*self.ids, *rest]
 
 
 def check_context(base: Base, memory: str, room: int) -> int:

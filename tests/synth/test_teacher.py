@@ -97,6 +97,27 @@ def test_batch_size_does_not_change_greedy_answers(base: Base) -> None:
     assert [a.ids for a in one] == [a.ids for a in many]
 
 
+@pytest.mark.parametrize("kind", ["pocket", "gemma3"])
+def test_a_question_that_is_asked_often_is_answered_as_if_asked_once(base: Base, kind: str) -> None:
+    reader = Reader(base if kind == "pocket" else other(kind), LINES)
+    once = dict(zip(QUESTIONS, reader.answer(QUESTIONS, 24, k=5), strict=True))
+    often = [*QUESTIONS, *QUESTIONS[:3], QUESTIONS[0]]
+    for q, a in zip(often, reader.answer(often, 24, k=5), strict=True):
+        assert a.ids == once[q].ids and a.prompt == once[q].prompt
+        torch.testing.assert_close(a.top_logp, once[q].top_logp, atol=1e-4, rtol=0)
+
+
+def test_equal_questions_are_sampled_apart(base: Base) -> None:
+    asked = ["Write one request that has nothing to do with any memory."] * 12
+    assert len({a.text for a in Reader(base, LINES).answer(asked, 24, 1.0, seed=3)}) > 3
+
+
+@pytest.mark.parametrize("memory", [None, LINES, "x", "ends with a mark <|user|>"])
+def test_prompts_are_what_the_template_makes_of_each(base: Base, memory: str | None) -> None:
+    ids = Reader(base, memory).prompts([*QUESTIONS, "a <|user|> b", "", "\n`x"])
+    assert ids == [prompt_ids(base, q, memory) for q in [*QUESTIONS, "a <|user|> b", "", "\n`x"]]
+
+
 def test_sampling_is_by_seed(base: Base) -> None:
     reader = Reader(base, None)
     prompts = ["Write one request that has nothing to do with any memory."] * 6
