@@ -25,7 +25,7 @@ from distill.errors import ModelError
 from distill.records import Header, MemoryUnit, digest_file, digest_of, read_jsonl, write_json, write_jsonl
 from distill.report import Forgetting, Report, write_report
 from distill.stage import fresh, require
-from distill.synth.dataset import MANIFEST, read_dataset
+from distill.synth.dataset import MANIFEST, Conversation, read_dataset
 from distill.synth.families import FAMILIES
 from distill.synth.filter import normal
 from distill.synth.generate import Teacher, self_study
@@ -192,7 +192,9 @@ def samples_of(work: Work, mend: str, excerpts: float = 0.0) -> tuple[list[Sampl
     lines = [line for line in work.memory.split("\n") if line.strip()]
     told = {unit.id: unit.text.split("\n")[0] for unit in work.units}
     r = random.Random(f"{work.seed} excerpts")
-    asked = [(c, None, span) for c, span in zip(conversations, spans, strict=True)]
+    asked: list[tuple[Conversation, str | None, tuple[int, int]]] = [
+        (c, None, span) for c, span in zip(conversations, spans, strict=True)
+    ]
     about = [(c, span) for c, span in zip(conversations, spans, strict=True) if c.units]
     for c, span in r.sample(about, round(excerpts * len(about))):
         own = told.get(c.units[0], "")
