@@ -36,6 +36,7 @@ from harness_compile.install.spans import (
     pointer_of,
 )
 from harness_compile.install.store import Store
+from harness_compile.runtime import guard
 
 State = Literal["installed", "drifted", "removed", "broken"]
 Memory = Literal["same", "moved", "stale", "unknown"]
@@ -342,11 +343,11 @@ def _logs(root: Path, receipts: Any) -> Iterator[Path]:
                 said = json.loads(real.read_bytes())
             except (DistillError, OSError, ValueError):
                 continue
-            log = said.get("log") if isinstance(said, dict) and "rules" in said else None
-            if isinstance(log, str) and log:
-                file = real.parent / log
+            log = guard.log_of(str(real.parent), said) if isinstance(said, dict) and "rules" in said else ""
+            if log:  # a policy that names another file is read no further: nobody but apply wrote ours
+                file = Path(log)
                 older = sorted(file.parent.glob(f"{glob.escape(file.name)}.[0-9]*"), reverse=True)
-                yield from (one for one in (*older, file) if one.is_file())
+                yield from (one for one in (*older, file) if one.is_file() and not one.is_symlink())
 
 
 def _fired(files: Sequence[Path]) -> tuple[dict[str, Fired], list[str]]:

@@ -264,6 +264,11 @@ def parts(predicate: Predicate) -> Iterator[Predicate]:
 
 
 SCRIPTS = "a program that the shell starts (a script, python -c, make) and what it does is not seen"
+RENAMED = (
+    "another name for a program or its command: a copy or link of it, an alias or another setting of the "
+    "program itself that was made before"
+)
+AT_ONCE = "what changes many files without naming them: git checkout, pull or stash, a formatter, an unpacker"
 DISARM = "a script that rewrites the harness's settings or the guard; status notices it afterwards"
 
 
@@ -273,6 +278,10 @@ def ways(rule: Rule) -> tuple[str, ...]:
     said = []
     if any(isinstance(one, Command | Path | Content | Message | Host | Edited | Ran) for one in found):
         said.append(SCRIPTS)
+    if any(isinstance(one, Command | Ran) for one in found):
+        said.append(RENAMED)
+    if any(isinstance(one, Path) and "write" in one.access for one in found):
+        said.append(AT_ONCE)
     if any(isinstance(one, Seen) for one in found):
         said.append("a file that was read by a script does not count as read, and reading is not heeding")
     return (*said, DISARM)

@@ -910,6 +910,14 @@ node: -e --eval -p --print -r --require --import --loader --env-file --condition
 ruby: -e -I -r -C -E
 perl: -e -E -I -M -m
 php: -r -f -c -d
+openssl: -in -out -inkey -pass -k -kfile
+xargs: -a -d -E -I -L -n -P -s --arg-file --delimiter
+tsc: --outDir --outFile -p --project
+gcc: -o -I -L -l -D -include
+g++: -o -I -L -l -D -include
+cc: -o -I -L -l -D -include
+clang: -o -I -L -l -D -include
+rustc: -o --out-dir --edition --crate-type
 """
 
 
@@ -976,7 +984,12 @@ WRAPPERS: dict[str, tuple[str, int]] = {
     "chroot": ("--userspec --groups", 1), "fakeroot": ("-l -s -i", 0), "firejail": ("", 0),
     "parallel": ("-j --jobs -a --arg-file -n --colsep -I --delay --timeout", 0), "proxychains": ("-f", 0),
     "catchsegv": ("", 0), "dotenv": ("-f -e --file -c", 0), "cross-env": ("", 0), "dumb-init": ("", 0),
-    "tini": ("", 0), "coproc": ("", 0),
+    "tini": ("", 0), "coproc": ("", 0), "unshare": ("-S -G -R -w --root --wd --setuid --setgid", 0),
+    "pkexec": ("--user", 0), "screen": ("-S -t -c -h -e -p -T", 0), "numactl": ("", 0), "prlimit": ("", 0),
+    "systemd-run": ("-p -u -t -E -M -H --unit --property --slice --setenv --machine --host --uid --gid", 0),
+    "nsenter": ("-t -S -G -r -w --target", 0), "torsocks": ("", 0), "proxychains4": ("-f", 0),
+    "ld-linux-x86-64.so.2": ("--library-path --preload --audit --argv0", 0),
+    "ld-linux-aarch64.so.1": ("--library-path --preload --audit --argv0", 0), "rlwrap": ("", 0),
 }
 # fmt: on
 
@@ -1003,7 +1016,8 @@ INTERPRETERS = {
 }
 # fmt: on
 
-# What a program does to the files that it is given: r reads, w writes, d deletes; `1` is one operand, `*`
+# What a program does to the files that it is given: r reads, w writes, d deletes, e edits (reads and writes),
+# m moves (reads and deletes), i puts files of unknown names into a folder; `1` is one operand, `*`
 # those that are left, `$` the last one, `-` an operand that is no file. Options with a file follow.
 FILES_TEXT = """
 cat: r*
@@ -1057,13 +1071,13 @@ truncate: w*
 mkdir: w*
 mkfifo: w*
 mktemp:
-vim: w*
-vi: w*
-nano: w*
-emacs: w*
-ed: w*
-ex: w*
-code:
+vim: e*
+vi: e*
+nano: e*
+emacs: e*
+ed: e*
+ex: e*
+code: e*
 chmod: -1 w*
 chown: -1 w*
 chgrp: -1 w*
@@ -1074,10 +1088,10 @@ unlink: d*
 shred: w*
 trash: d*
 trash-put: d*
-cp: r* w$ -t=w --target-directory=w
-mv: d* w$ -t=w --target-directory=w
-install: r* w$ -t=w --target-directory=w
-ln: r* w$ -t=w --target-directory=w
+cp: r* w$ -t=i --target-directory=i
+mv: m* w$ -t=i --target-directory=i
+install: r* w$ -t=i --target-directory=i
+ln: r* w$ -t=i --target-directory=i
 link: r1 w1
 rsync: r* w$
 scp: r* w$
@@ -1086,11 +1100,11 @@ gunzip: w*
 bzip2: w*
 xz: w*
 zip: w1 r*
-unzip: r1 -d=w
+unzip: r1 -d=i
 tar: -f=r -C=w --directory=w
 patch: w1 r1 -i=r --input=r -o=w --output=w
 curl: -o=w --output=w -T=r --upload-file=r -K=r -D=w --dump-header=w -c=w --cookie-jar=w
-wget: -O=w --output-document=w -o=w -a=w -P=w --post-file=r -i=r
+wget: -O=w --output-document=w -o=w -a=w -P=i --directory-prefix=i --post-file=r -i=r
 openssl: -in=r -out=w
 gpg: r* -o=w --output=w
 age: r* -o=w
@@ -1104,14 +1118,14 @@ ls:
 dos2unix: w*
 unix2dos: w*
 sponge: w*
-split: r1
+split: r1 w1
 csplit: r1
 basenc: r*
 iconv: r* -o=w
 pandoc: r* -o=w --output=w
 git add: r*
 git rm: d*
-git mv: d* w$
+git mv: m* w$
 git restore: w*
 git apply: r*
 git hash-object: r*
@@ -1121,6 +1135,25 @@ gh pr: -F=r --body-file=r
 gh issue: -F=r --body-file=r
 gh release: -F=r --notes-file=r
 gh gist: r*
+nvim: e*
+micro: e*
+pr: r*
+pv: r*
+pax: r*
+zcat: r*
+bzcat: r*
+xzcat: r*
+zgrep: -1 r*
+7z: -1 w1 r*
+xargs: -a=r --arg-file=r
+ruby: r*
+gcc: -o=w
+g++: -o=w
+cc: -o=w
+clang: -o=w
+rustc: -o=w
+tsc: --outDir=i --outFile=w
+esbuild: --outfile=w --outdir=i
 """
 
 # fmt: off
@@ -1768,6 +1801,8 @@ class Walk:
         name = base(argv[0]) if argv else ""
         if not words or name in DECLARING:
             self.assign(assigns, state)
+            if any(word[:1] == "-" and "n" in word for word in argv[1:]) and name not in ("export", "alias"):
+                self.unknown(state)  # a name for another variable: what either of them holds is open
             argv += [assign + "=" + ANY for assign, _, _ in assigns] if words else []
         else:
             for _, how, value in assigns:
@@ -1857,6 +1892,12 @@ class Walk:
         self.out = None
         if name in RUNNERS:
             self.runner(name, argv, state)
+        if name == "hub" or (name.startswith("git-") and len(name) > 4):
+            do_dashed(self, argv, state)
+        if name in ("npm", "npx", "pnpm", "yarn"):
+            for flag, text in itertools.pairwise(argv):
+                if flag in ("-c", "--call"):
+                    self.nested(text, state.copy())
         if name in DIRECTED:
             self.directed(action, state)
         if name in INTERPRETERS and "-m" in argv[1:-1]:
@@ -2265,7 +2306,16 @@ def do_eval(walk: Walk, action: Action, argv: list[str], state: State) -> bool |
 
 
 def do_source(walk: Walk, action: Action, argv: list[str], state: State) -> None:
+    """A script is not read; what is piped or substituted into it is text like that of `eval`."""
     walk.out = None
+    name = argv[1] if len(argv) > 1 else ""
+    if name in (ANY, MANY):
+        return walk.unknown(state)
+    if name in STDIN_FILES:
+        text = walk.stdin
+        if text is None:
+            return walk.unknown(state)
+        walk.nested(text, state)
     for name in state.vars:
         state.vars[name] = ANY
 
@@ -2438,6 +2488,34 @@ def do_ssh(walk: Walk, action: Action, argv: list[str], state: State) -> None:
         walk.via = kept
 
 
+STDIN_FILES = {"/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"}
+
+
+def do_at(walk: Walk, action: Action, argv: list[str], state: State) -> None:
+    """`echo TEXT | at now`: a shell, later."""
+    walk.out = None
+    if walk.stdin is not None:
+        walk.nested(walk.stdin, state.copy())
+
+
+def do_texts(walk: Walk, action: Action, argv: list[str], state: State) -> None:
+    """`tmux new -d 'TEXT'`, `concurrently 'TEXT' 'TEXT'`, `nix-shell --run TEXT`: every word of several words
+    is a text for a shell, and so are all words from each place on where a command could begin.
+    """
+    walk.out = None
+    for k, word in enumerate(argv[1:], 1):
+        if " " in word.strip():
+            walk.nested(word, state.copy())
+        elif base(argv[0]) == "tmux" and not word.startswith("-") and k > 1:
+            walk.execute(argv[k:], state.copy())
+
+
+def do_dashed(walk: Walk, argv: list[str], state: State) -> None:
+    """`hub push`, `git-push`: git by another name."""
+    name = base(argv[0])
+    walk.execute(["git", *([name[4:]] if name != "hub" else []), *argv[1:]], state)
+
+
 def do_su(walk: Walk, action: Action, argv: list[str], state: State) -> None:
     """`su -c TEXT`, `script -qc TEXT`, `runuser -c TEXT`."""
     walk.out = None
@@ -2447,6 +2525,8 @@ def do_su(walk: Walk, action: Action, argv: list[str], state: State) -> None:
             walk.nested(argv[k + 1], state.copy())
             walk.via = kept
             return
+    if base(argv[0]) == "runuser" and "--" in argv[1:-1]:
+        walk.execute(argv[argv.index("--") + 1 :], state.copy())
     for word in argv[1:]:
         if word.startswith("--command="):
             walk.nested(word.partition("=")[2], state.copy())
@@ -2485,6 +2565,10 @@ def do_git(walk: Walk, action: Action, argv: list[str], state: State) -> None:
                 walk.via = kept
         if sub == "rebase" and flag in ("-x", "--exec") and value:
             walk.nested(value, state.copy())
+    if sub == "config":  # an alias is judged where it is made: later it is a word like any other
+        for name, text in itertools.pairwise(words):
+            if name.lower().startswith("alias.") and not UNKNOWN.search(text):
+                walk.nested(text[1:] if text.startswith("!") else "git " + text, state.copy())
     if sub == "submodule" and "foreach" in words:
         text = " ".join(word for word in words[words.index("foreach") + 1 :])
         walk.nested(text, state.copy())
@@ -2520,7 +2604,8 @@ HANDLERS = {
     "readarray": do_read, "getopts": do_read, "let": do_read, "echo": do_echo, "printf": do_printf,
     "cat": do_cat, "tee": do_tee, "pwd": do_pwd, "true": do_true, ":": do_true, "false": do_false,
     "find": do_find, "ssh": do_ssh, "su": do_su, "script": do_su, "runuser": do_su, "alias": do_alias,
-    "git": do_git, "exit": do_exit,
+    "git": do_git, "exit": do_exit, "at": do_at, "batch": do_at, "tmux": do_texts, "concurrently": do_texts,
+    "nix-shell": do_texts,
 }
 # fmt: on
 
@@ -2930,7 +3015,9 @@ class PathGlob:
         self.wide = not self.anchored
         while body.startswith("**/"):
             body = body[3:]
-        self.regex = compiled(("" if self.anchored else "(?:.*/)?") + path_regex(body) + "(?:/.*)?", re.S)
+        self.regex = compiled(
+            ("" if self.anchored else "(?:.*/)?") + path_regex(body) + "(?:/.*)?", re.S | FOLD
+        )
         form = tokens(body, True, segments=True)
         # With an unknown part in the path, `*.py` is asked of the file only: a folder that is named like a
         # file is rare, and every `> $D/notes.md` would be undecided.
@@ -2944,6 +3031,10 @@ class PathGlob:
         if not any(meet(form, word) for form in self.forms):
             return NO
         return YES if all(self.regex.fullmatch(one) for one in fills(path)) else MAYBE
+
+
+# On these systems `.ENV` is `.env`.
+FOLD = re.I if sys.platform in ("darwin", "win32") else 0
 
 
 def path_regex(body: str) -> str:
@@ -3117,7 +3208,7 @@ def shell_files(action: Action) -> list[tuple[str, str, bool]]:
     if not operands and not options:
         return found
     given = {flag for flag, _, _ in args.flags}
-    if name in ("sed", "gsed") and any(flag.startswith(("-i", "--in-place")) for flag in given):
+    if name in ("sed", "gsed", "yq") and any(flag.startswith(("-i", "--in")) for flag in given):
         operands = ["-1", "w*"]
     if name in ("sed", "gsed", "grep", "egrep", "fgrep", "rg") and given & {
         "-e",
@@ -3136,6 +3227,7 @@ def shell_files(action: Action) -> list[tuple[str, str, bool]]:
     if name == "tar":
         operands, options = tar_roles(argv, given)
     tree = bool(given & RECURSIVE) or name in ("mv", "trash", "trash-put", "rsync", "ag")
+    tree = tree or (name == "tar" and operands[-1:] == ["r*"])
     if name in ("rm", "cp", "chmod", "chown", "chgrp"):
         tree = bool(given & RECURSIVE)
     for flag, value, _ in args.flags:
@@ -3148,6 +3240,10 @@ def shell_files(action: Action) -> list[tuple[str, str, bool]]:
             for flag, value, _ in args.flags
             if flag.startswith(("-d", "--data", "-F", "--form", "--json")) and value and "@" in value[:1]
         ]
+        for flag, value, _ in args.flags:
+            if flag in ("-F", "--form") and value and re.search("=[@<]", value):
+                found.append(("r", re.split("=[@<]", value, maxsplit=1)[1].partition(";")[0], False))
+        found += [("r", word, False) for word in words if word.startswith("file://")]
     left = list(words)
     last = ""
     for role in operands:
@@ -3168,7 +3264,15 @@ def shell_files(action: Action) -> list[tuple[str, str, bool]]:
                 found.append(("w", last.rstrip("/") + "/" + tail, False))
     if name in ("rg", "ag") or (name in ("grep", "egrep", "fgrep") and tree):
         found = [(how, path, True) for how, path, _ in found] or [("r", ".", name == "grep")]
-    return found
+    return [one for how, path, whole in found for one in plainly(how, path, whole)]
+
+
+def plainly(how: str, path: str, tree: bool) -> list[tuple[str, str, bool]]:
+    """A role of the tables as r, w and d."""
+    if how == "i":
+        # some name that no rule has: `unzip -d build` is no write to `**/generated/` by being able to
+        return [("w", path.rstrip("/") + "/a-file-of-some-name", tree)]
+    return [(one, path, tree) for one in {"e": "rw", "m": "rd"}.get(how, how)]
 
 
 # fmt: off
@@ -3190,8 +3294,8 @@ def tar_roles(argv: list[str], given: set[str]) -> tuple[list[str], dict[str, st
         return (["-1", "r1", "w*"] if old else ["w*"]), {
             "-f": "r",
             "--file": "r",
-            "-C": "w",
-            "--directory": "w",
+            "-C": "i",
+            "--directory": "i",
         }
     return (["-1", "r1"] if old else []), {"-f": "r", "--file": "r"}
 
@@ -3210,10 +3314,12 @@ def git_files(words: list[str], args: Args, row: tuple | None) -> list[tuple[str
     elif sub == "rm" and "--cached" not in given:
         found = [("d", word, "-r" in given) for word in rest]
     elif sub == "mv" and len(rest) > 1:
-        found = [("d", word, True) for word in rest[:-1]] + [("w", rest[-1], False)]
+        found = [(how, word, True) for word in rest[:-1] for how in "rd"] + [("w", rest[-1], False)]
     elif sub == "clean" and ("-f" in given or "--force" in given):
         found = []  # what it deletes is untracked: no rule of paths can say
-    elif sub == "show":
+    elif sub in ("diff", "annotate") or (sub == "log" and given & {"-p", "-u", "--patch"}):
+        found = [("r", word, False) for word in rest]
+    elif sub in ("show", "cat-file", "archive"):
         found = [("r", word.partition(":")[2], False) for word in rest if ":" in word]
     elif row:
         found = [(row[0][0][0], word, False) for word in rest] if row[0] else []
@@ -3260,7 +3366,9 @@ def tool_files(action: Action) -> list[tuple[str, str, bool]]:
         return [("r", path or ".", True)] if given.get("output_mode", "content") == "content" else []
     if how is not None:
         return [(how, path.removeprefix("@"), False)] if path else []
-    found: list[tuple[str, str, bool]] = []
+    found: list[tuple[str, str, bool]] = [
+        ("r", text, False) for text in given.values() if isinstance(text, str) and text[:7] == "file://"
+    ]
     lower = tool.lower()
     kind = "d" if DELETE_NAMES.search(lower) else "w" if WRITE_NAMES.search(lower) else "r"
     if tool in NO_SHELL:
@@ -4256,11 +4364,11 @@ def path_key(glob: str) -> str:
     parts = [part for part in glob.strip("/").split("/") if part]
     plain_parts = [part for part in parts if not LITERAL_PART.search(part) and part not in ("~", ".", "..")]
     if plain_parts:
-        return "n:" + max(plain_parts, key=len)
+        return "n:" + max(plain_parts, key=len).lower()
     if parts:
         match = re.fullmatch(r"\*(\.[A-Za-z0-9_-]+)", parts[-1])
         if match:
-            return "x:" + match[1]
+            return "x:" + match[1].lower()
     return "p*"
 
 
@@ -4310,7 +4418,7 @@ def call_keys(call: Call) -> tuple[set[str], set[str]]:
             if place.tree or UNKNOWN.search(place.absolute):
                 wild |= {"n:", "x:"}
             for _, absolute in place.names:
-                for part in absolute.split("/"):
+                for part in absolute.lower().split("/"):
                     keys.add("n:" + part)
                     dot = part.find(".")
                     while dot >= 0:
@@ -4658,6 +4766,12 @@ def below(folder: str, name) -> str:
     return path
 
 
+def log_of(folder: str, policy: dict) -> str:
+    """The decision log of a policy, which is a file `….jsonl` in its place; else ""."""
+    path = below(folder, policy.get("log"))
+    return path if path.endswith(".jsonl") and not os.path.isdir(path) else ""
+
+
 def root_of(folder: str, name) -> tuple[str, bool]:
     """(the project of a policy, whether it is the one that it names). It reaches two folders up at most, as
     `.harness-compile/<harness>` does, and through no link: what is outside is not the project's to read.
@@ -4793,8 +4907,8 @@ def handle(shape: str, policy_path: str, text: str) -> tuple[int, str, str]:
         call = payloads.neutral(shape, json.loads(text))
         event = call["event"]
         root, named = root_of(folder, policy.get("root", "."))
-        log, state = below(folder, policy.get("log")), below(folder, policy.get("state"))
-        if state and os.path.islink(state_path(state, call)):
+        log, state = log_of(folder, policy), below(folder, policy.get("state"))
+        if state == folder or (state and os.path.islink(state_path(state, call))):
             state = ""
         odd = [key for key, path in (("log", log), ("state", state)) if policy.get(key) and not path]
         odd += [] if named else ["root"]
@@ -4810,13 +4924,16 @@ def handle(shape: str, policy_path: str, text: str) -> tuple[int, str, str]:
         if event != "post_tool" and state and policy.get("session"):
             remember(state, call, decision["decision"] in ("deny", "require"))
         if log and (decision["decision"] != "allow" or event == "pre_tool"):
-            record(log, shape, call, decision)
+            try:
+                record(log, shape, call, decision)
+            except OSError:  # a read-only project: what was decided stands
+                odd.append("log")
     except Exception as error:  # a hook that fails without an answer lets the call through: answer
         decision = fault(error, on_error)
     status, out, err = payloads.answer(shape, event, decision)
     if odd:
-        err += f"the guard leaves out `{'`, `'.join(odd)}` of guard.json, which leads out of its place; "
-        err += "run `harness-compile apply` again\n"
+        err += f"the guard leaves out `{'`, `'.join(odd)}` of guard.json, which leads out of its place or "
+        err += "cannot be written; run `harness-compile apply` again\n"
     return status, out, err
 
 

@@ -206,12 +206,12 @@ def failed(said: str, payload: dict) -> bool:
 
 
 # What steers a terminal or turns the direction of text, as in `distill.errors`; here line ends stay.
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 
 
 def printable(text: str) -> str:
     """A text of a memory, which a harness may show on a terminal: its control characters made visible."""
-    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return re.sub(CONTROL, "\N{REPLACEMENT CHARACTER}", text)  # compiled when there is something to say
 
 
 def reason(decision: dict) -> str:

@@ -119,6 +119,12 @@ OUT_OF_PLACE = [  # what a cloned project's guard.json may try, and what of it i
     ({"log": "file-link"}, "log"),
     ({"log": "folder-link/log.jsonl"}, "log"),
     ({"log": "log\0"}, "log"),
+    ({"log": "."}, "log"),
+    ({"log": "guard.json"}, "log"),
+    ({"log": "./guard.py"}, "log"),
+    ({"log": "sub.jsonl"}, "log"),  # a folder
+    ({"log": "read-only/log.jsonl"}, "log"),  # its folder is not there
+    ({"state": "."}, "state"),
     ({"state": "{outside}"}, "state"),
     ({"state": "../../state"}, "state"),
     ({"state": "folder-link"}, "state"),
@@ -141,6 +147,7 @@ def test_a_policy_names_no_file_out_of_its_place(
     folder = bundle(project / ".harness-compile/x", [])
     (folder / "file-link").symlink_to(outside / "rc")
     (folder / "folder-link").symlink_to(outside)
+    (folder / "sub.jsonl").mkdir()
     (folder / "sessions").mkdir()
     (folder / "sessions/s.jsonl").symlink_to(outside / "rc")
     start = rule(r.Always(), "warn", id="t", event="session_start", inject=("secret.md", "outside/secret.md"))
