@@ -11,7 +11,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -24,6 +24,7 @@ from distill.errors import (
     faults,
     printable,
 )
+from harness_compile import proof
 from harness_compile.given import asked, call_of, policy_of, proposer, read_json_text, session_of
 
 app = typer.Typer(
@@ -146,61 +147,11 @@ def compile_(
     show.following(*(f"harness-compile verify {shlex.quote(str(place))}" for place in places))
 
 
-@app.command(
-    epilog="harness-compile verify build/claude_code\n\nharness-compile verify build/claude_code --live\n\n"
+VERIFY = (
+    "harness-compile verify build/claude_code\n\nharness-compile verify build/claude_code --live\n\n"
     "harness-compile verify build/claude_code --replay ~/.claude/projects"
 )
-@faults("harness-compile")
-def verify(
-    place: Place,
-    live: Annotated[
-        bool, typer.Option("--live", help="Drive the real harness, in a throw-away project and home.")
-    ] = False,
-    replay: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="LOGS", help="Say what the rules would have stopped in past sessions."),
-    ] = None,
-    programs: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where harnesses are installed, besides PATH.")
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Show every case, not only what is odd.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Ask the guard every case of every rule, directly and as the harness would. 3 if one fails.
-
-    With --live the harness itself is asked, by a scripted model: no model is paid, nothing leaves here.
-    """
-    from harness_compile import bundle, show
-    from harness_compile.backends import backend
-    from harness_compile.verify import cases, installed
-
-    said = bundle.load(place)
-    _whole(place, said)
-    if live or replay:
-        from harness_compile import proof
-
-        if replay:
-            proof.replay(place, replay, as_json=as_json)
-        if live:
-            proof.live(place, programs, every=every, as_json=as_json)
-        return
-    outcome = cases.check(bundle.effective(said), backend(said.harness).shapes)
-    odd = list(installed.faults(place))
-    if as_json:
-        show.print_json({**outcome.model_dump(mode="json"), "installed": odd})
-    else:
-        show.outcome(outcome, said)
-        for fault in odd:
-            show.plain(f"installed: {fault}")
-        if outcome.passed and not odd:
-            show.following(f"harness-compile diff {shlex.quote(str(place))} --root .")
-    if not outcome.passed:
-        raise FailedError(
-            f"{len(outcome.failures)} of {outcome.asked} questions came out wrong",
-            mend="the rules named above do not do what they say; leave them out or report them",
-        )
-    if odd:
-        raise FailedError(odd[0], mend="compile the bundle again, or report it")
+app.command(epilog=VERIFY)(faults("harness-compile")(proof.verify))
 
 
 @app.command(
@@ -283,7 +234,7 @@ def apply(
 ) -> None:
     """Install a bundle: show the changes, ask, write all of them or none, and keep a receipt."""
     from harness_compile import apply as installing
-    from harness_compile import changes, proof, show
+    from harness_compile import changes, show
 
     proof.confirmed(place, confirm or [])
     _stale(place, root)
@@ -368,6 +319,11 @@ def rollback(
             show.plain(f"  {path}: what the guard wrote is gone with it")
 
 
+app.command(epilog="harness-compile retire build/claude_code --root .")(
+    faults("harness-compile")(proof.retire)
+)
+
+
 def _heeded(harness: str, root: Path, home: Path | None) -> None:
     """Say what would keep the harness from heeding its settings."""
     from harness_compile import show
@@ -376,13 +332,6 @@ def _heeded(harness: str, root: Path, home: Path | None) -> None:
     check = backend(harness).faults
     for fault in check(root, home or Path.home()) if check else ():
         show.plain(f"warning: {fault}")
-
-
-def _whole(place: Path, said: Any) -> None:
-    """Every file of a bundle is as it was compiled. Raises StaleError, RecordError."""
-    from harness_compile import changes
-
-    changes.entries_of(said, place)
 
 
 def _stale(place: Path, root: Path) -> None:

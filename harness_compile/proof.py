@@ -1,30 +1,86 @@
-"""The commands that look for proof outside the guard: the real harness, past sessions, a real model.
+"""The commands that look for proof: of the guard's cases, in the real harness, in past sessions.
 
-`verify --live` and `verify --replay` are here, and the commands `retire` and `compliance`. Each prints its
-table and says by its exit code whether it holds. Not covered: what they measure (`verify`).
+`verify` with `--live` and `--replay`, and `retire`. Each prints its table and says by its exit code whether
+it holds. Heavy modules are imported where they are used. Not covered: what is measured, and how (`verify`).
 """
 
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
+from typing import Annotated
 
-from distill.errors import DistillError, Exit
+import typer
+
+from distill.errors import DistillError, Exit, PendingError, UsageError
 from distill.records import read_json, write_json
-from harness_compile import show
+
+Place = Annotated[Path, typer.Argument(metavar="DIR", help="A bundle, as in build/claude_code.")]
 
 LIVE = "live.json"  # what the harness did with a bundle, beside bundle.json
 REPLAY = "replay.json"  # what its rules would have done in past sessions
 
 
 class UnprovedError(DistillError):
-    """The harness did something else than wanted, or is not there to be asked."""
+    """A case, the harness or the past says something else than wanted, or cannot be asked."""
 
     exit_code = Exit.BELOW
 
 
+def verify(
+    place: Place,
+    in_harness: Annotated[
+        bool, typer.Option("--live", help="Drive the real harness, in a throw-away project and home.")
+    ] = False,
+    logs: Annotated[
+        list[Path] | None,
+        typer.Option("--replay", metavar="LOGS", help="Say what the rules would have stopped in the past."),
+    ] = None,
+    programs: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where harnesses are installed, besides PATH.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show every case, not only what is odd.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the machine form instead.")] = False,
+) -> None:
+    """Ask the guard every case of every rule, directly and as the harness would. 3 if one fails.
+
+    With --live the harness itself is asked, by a scripted model: no model is paid, nothing leaves here.
+    """
+    from harness_compile import bundle, changes, show
+    from harness_compile.backends import backend
+    from harness_compile.verify import cases, installed
+
+    said = bundle.load(place)
+    changes.entries_of(said, place)  # every file is as it was compiled
+    if logs:
+        replay(place, logs, as_json=as_json)
+    if in_harness:
+        live(place, programs, every=every, as_json=as_json)
+    if logs or in_harness:
+        return
+    outcome = cases.check(bundle.effective(said), backend(said.harness).shapes)
+    odd = list(installed.faults(place))
+    if as_json:
+        show.print_json({**outcome.model_dump(mode="json"), "installed": odd})
+    else:
+        show.outcome(outcome, said)
+        for fault in odd:
+            show.plain(f"installed: {fault}")
+        if outcome.passed and not odd:
+            show.following(f"harness-compile diff {shlex.quote(str(place))} --root .")
+    if not outcome.passed:
+        raise UnprovedError(
+            f"{len(outcome.failures)} of {outcome.asked} questions came out wrong",
+            mend="the rules named above do not do what they say; leave them out or report them",
+        )
+    if odd:
+        raise UnprovedError(odd[0], mend="compile the bundle again, or report it")
+
+
 def live(place: Path, programs: Path | None, *, every: bool, as_json: bool) -> None:
     """Drive the real harness through every case; the outcome is kept in the bundle. Raises UnprovedError."""
+    from harness_compile import show
     from harness_compile.verify.live import table
     from harness_compile.verify.live.verify import PROGRAMS, verify_live
 
@@ -53,7 +109,7 @@ def replay(place: Path, logs: list[Path], *, as_json: bool) -> None:
 
     from distill.errors import printable
     from distill.screen import console, table
-    from harness_compile import bundle
+    from harness_compile import bundle, show
     from harness_compile.verify import replay as past
 
     said = bundle.load(place)
@@ -114,3 +170,38 @@ def confirmed(place: Path, names: list[str]) -> None:
             file=path,
             mend=f"add --confirm {left[0].rule}, or change its memory line and compile again",
         )
+
+
+def retire(
+    place: Place,
+    root: Annotated[Path, typer.Option("--root", metavar="DIR", help="The project with the memory.")] = Path(
+        "."
+    ),
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Move prose whose rules the real harness holds out of the memory that agents load; say what it saves.
+
+    It asks first, keeps a receipt, and `rollback` takes it back. The lines go to .harness-compile/retired.md,
+    from where `compile` still reads them.
+    """
+    from harness_compile import apply as installing
+    from harness_compile import changes, show
+    from harness_compile.bundle import load
+    from harness_compile.retire import RETIRED, plan_retirement
+
+    planned, saved = plan_retirement(place, root)
+    show.rich(changes.render(planned))
+    if not planned.edits:
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("nobody is there to be asked", mend="add --yes")
+        if not typer.confirm(f"Write {len(planned.edits)} files?", default=False):
+            raise PendingError("nothing was written")
+    receipt = installing.apply(planned, root)
+    show.plain(f"about {saved} tokens fewer in every request; receipt {receipt.id}")
+    target = load(place).harness
+    sources = f"{shlex.quote(str(root))} {shlex.quote(str(root / RETIRED))}"
+    show.following(
+        f"harness-compile compile {sources} --target {target} --out {shlex.quote(str(place.parent))}"
+    )

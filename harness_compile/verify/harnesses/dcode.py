@@ -1,7 +1,8 @@
 """dcode, headless: `dcode -n` with an unrestricted shell and a model server on loopback.
 
 By what was observed on 0.1.57. `-S all` lets the shell run anything, so whatever is refused is refused by the
-bundle.
+bundle. `--no-interpreter`, as the bundle's README asks for: its JavaScript reads files past every hook, and
+does not start at all on a machine that is busy.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def start(program: Program, place: Place, url: str, prompt: str) -> Start:
         "DEEPAGENTS_CODE_PRICES_AUTO_UPDATE": "0",
         "LANGGRAPH_CLI_NO_ANALYTICS": "1",
     }
-    return Start((*program.argv, *words, "-q"), env)
+    return Start((*program.argv, *words, "-q", "--no-interpreter"), env)
 
 
 def native(call: dict[str, Any], place: Place) -> Native | None:
@@ -48,7 +49,9 @@ def native(call: dict[str, Any], place: Place) -> Native | None:
     path = fields.get("file_path")
     if isinstance(path, str) and not path.startswith(("/", "~")):
         fields["file_path"] = str(place.project / path)
-    return (name, fields) if name in NATIVE or name.startswith("mcp__") else None
+    if name.startswith("mcp__"):  # its model knows them by another name than its hooks
+        return name[5:].replace("__", "_", 1), fields
+    return (name, fields) if name in NATIVE else None
 
 
 def mcp(place: Place, servers: Mapping[str, Any]) -> None:

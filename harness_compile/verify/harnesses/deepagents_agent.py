@@ -18,14 +18,18 @@ sys.path.append(folder)
 from deepagents.backends import LocalShellBackend  # noqa: E402
 from deepagents_middleware import create_guarded_agent  # noqa: E402
 from langchain_openai import ChatOpenAI  # noqa: E402
+from langgraph.checkpoint.memory import InMemorySaver  # noqa: E402
+from langgraph.types import Command  # noqa: E402
 
 model = ChatOpenAI(
     model="scripted-model", base_url=url, api_key="none", max_retries=0, use_responses_api=False
 )
 backend = LocalShellBackend(root_dir=project, virtual_mode=True, inherit_env=True)
-agent = create_guarded_agent(model, backend=backend)
+agent = create_guarded_agent(model, backend=backend, checkpointer=InMemorySaver())
+config = {"recursion_limit": 400, "configurable": {"thread_id": "live"}}
 given = {"messages": [{"role": "user", "content": prompt}]}
-state = agent.invoke(given, {"recursion_limit": 400, "configurable": {"thread_id": "live"}})
-for one in state.get("__interrupt__", []):
-    print("interrupt:", one.value)
+state = agent.invoke(given, config)
+while state.get("__interrupt__"):  # nobody is there: every question is answered with no
+    no = {"decisions": [{"type": "reject", "message": "nobody is there"}]}
+    state = agent.invoke(Command(resume=no), config)
 print(state["messages"][-1].content)

@@ -69,7 +69,9 @@ def native(call: dict[str, Any], place: Place) -> Native | None:
     if name == "edit":
         edit = {"oldText": fields.get("oldText", ""), "newText": fields.get("newText", "")}
         return name, {"path": fields.get("path", ""), "edits": [edit]}
-    return (name, fields) if name in NATIVE or call["tool"].startswith("mcp__") else None
+    if call["tool"].startswith("mcp__"):  # such tools are not offered: they are searched for, and called so
+        return "tool_call", {"id": name, "args": fields}
+    return (name, fields) if name in NATIVE else None
 
 
 def mcp(place: Place, servers: Mapping[str, Any]) -> None:

@@ -78,14 +78,14 @@ def probes(rules: Sequence[Rule], on_error: str, *, inside: bool = False) -> lis
                 WANTED[decision["decision"]],
                 decision["message"] or rule.message,
                 case.call.get("branch") or "feature",
-                bool(case.before) or event in ("stop", "prompt") or bool(case.call.get("agent")),
+                event in ("stop", "prompt"),
                 bool(case.call.get("agent")),
             )
             found.append(probe)
             plain = event == "pre_tool" and not case.before and case.call.get("tool") == "Bash"
             if not nested and plain and case.fires and probe.wanted == "refused":
                 nested = True
-                found.append(Probe(**{**vars(probe), "alone": True, "inside": True}))
+                found.append(Probe(**{**vars(probe), "inside": True}))
     return found
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from distill.records import Record
+from distill.records import Record, digest_of
 from harness_compile import bundle as bundles
 from harness_compile.apply import apply
 from harness_compile.backends import backend
@@ -54,6 +54,7 @@ class Live(Record):
     state: Literal["verified", "failed", "not verified"]
     why: str = ""
     only: Mechanism | None = None
+    digest: str = ""  # of the bundle
     rows: tuple[Row, ...] = ()
     sessions: int = 0
     seconds: float = 0.0
@@ -123,6 +124,7 @@ def verify_live(
         version=version,
         state="verified" if good else "failed",
         only=only,
+        digest=digest_of(said),
         rows=tuple(rows),
         sessions=sessions,
         seconds=round(time.monotonic() - begun, 1),
