@@ -14,7 +14,6 @@ from typing import Annotated
 import typer
 
 from distill.errors import DistillError, Exit, PendingError, UsageError
-from distill.records import read_json, write_json
 
 Place = Annotated[Path, typer.Argument(metavar="DIR", help="A bundle, as in build/claude_code.")]
 
@@ -80,6 +79,7 @@ def verify(
 
 def live(place: Path, programs: Path | None, *, every: bool, as_json: bool) -> None:
     """Drive the real harness through every case; the outcome is kept in the bundle. Raises UnprovedError."""
+    from distill.records import write_json
     from harness_compile import show
     from harness_compile.verify.live import table
     from harness_compile.verify.live.verify import PROGRAMS, verify_live
@@ -108,6 +108,7 @@ def replay(place: Path, logs: list[Path], *, as_json: bool) -> None:
     from rich.text import Text
 
     from distill.errors import printable
+    from distill.records import write_json
     from distill.screen import console, table
     from harness_compile import bundle, show
     from harness_compile.verify import replay as past
@@ -155,6 +156,7 @@ def replay(place: Path, logs: list[Path], *, as_json: bool) -> None:
 
 def confirmed(place: Path, names: list[str]) -> None:
     """Nothing that past sessions made suspicious is installed without a word. Raises UnprovedError."""
+    from distill.records import read_json
     from harness_compile import bundle
     from harness_compile.verify.replay import Replay
 
