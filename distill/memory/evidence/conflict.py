@@ -223,9 +223,10 @@ def _alike(units: Sequence[MemoryUnit], keys: Sequence[str]) -> tuple[list[Link]
             skipped += max(0, len(rare[word]) - BUCKET)
             near.update(rare[word][-BUCKET:])
             rare[word].append(at)
-        for other in sorted(near):
+        mine = told[at]
+        for other in sorted(other for other in near if told[other] == mine):
             size = max(len(some), len(words[other]))
-            if min(len(some), len(words[other])) < OVERLAP * size or told[at] != told[other]:
+            if min(len(some), len(words[other])) < OVERLAP * size:
                 continue
             if keys[at] == keys[other] or len(some & words[other]) < OVERLAP * size:
                 continue

@@ -17,6 +17,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from distill.records import MemoryUnit
 
@@ -196,12 +197,15 @@ def flags(text: str) -> tuple[Flag, ...]:
 
 def why_hostile(unit: MemoryUnit) -> str | None:
     """The first reason to keep a unit out of weights and harness, in its own words or a heading over it."""
-    return next((str(flag) for part in (unit.text, *unit.heading) for flag in flags(part)), None)
+    return next((str(flag) for part in (unit.text, *unit.heading) for flag in _known(part)), None)
 
 
 def marked(units: Iterable[MemoryUnit]) -> dict[str, str]:
     """The hostile units among some: id and reason."""
     return {unit.id: why for unit in units if (why := why_hostile(unit))}
+
+
+_known = lru_cache(4096)(flags)  # many units stand under the same headings
 
 
 def _flag(reason: str, quote: str) -> Flag:
