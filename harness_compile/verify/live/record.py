@@ -11,17 +11,13 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from distill.errors import DistillError
 from distill.records import write_atomic
-from harness_compile import bundle as bundles
-from harness_compile.verify.harnesses import drivers
-from harness_compile.verify.harnesses.base import version_of
-from harness_compile.verify.live.place import Place, throw_away
-from harness_compile.verify.live.probes import named_programs, probes
-from harness_compile.verify.live.verify import PROGRAMS, drive, groups, install, policy_of
+from harness_compile.verify.live.place import Place
+from harness_compile.verify.live.verify import PROGRAMS, Live, install, verify_live
 
 WRAPPED = """import io, json, sys
 _text = sys.stdin.buffer.read()
@@ -37,6 +33,8 @@ UNLIKE = re.compile(
     r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z?|\b(?:toolu|msg|req|run|lc_run)_?-*[0-9A-Za-z_-]{16,}|"
     r"agent-local-[0-9a-z-]+|local-conv-[0-9a-z-]+|live-[0-9a-f]{6,}"
 )
+TOP = re.compile(r"/[\w./-]*?/harness-live-[a-z0-9_]+(/project|/home)?(?![\w-])")
+HERE = {"/project": "/project", "/home": "/home/agent", None: "/tmp/run"}
 TIMED = {"duration_ms", "durationMs", "timestamp", "startedAt", "endedAt", "pid"}
 LOGS = (".claude/projects", ".pi/agent/sessions", ".openclaw/agents", ".letta/lc-local-backend")
 
@@ -49,77 +47,67 @@ def wrap(place: Place, log: Path) -> None:
             path.write_text(WRAPPED.format(log=str(log)))
 
 
-def plain(value: Any, place: Place) -> Any:
+def plain(value: Any) -> Any:
     """A payload without what differs from run to run."""
     if isinstance(value, str):
-        text = value.replace(str(place.project), "/project").replace(str(place.home), "/home/agent")
-        return UNLIKE.sub("<id>", text.replace(str(place.top), "/tmp/run"))
+        return UNLIKE.sub("<id>", TOP.sub(lambda match: HERE[match[1]], value))
     if isinstance(value, dict):
-        return {key: 0 if key in TIMED else plain(one, place) for key, one in value.items()}
-    return [plain(one, place) for one in value] if isinstance(value, list) else value
+        return {plain(key): 0 if key in TIMED else plain(one) for key, one in value.items()}
+    return [plain(one) for one in value] if isinstance(value, list) else value
 
 
-def recorded(bundle: Path, programs: Path) -> tuple[str, str, dict[str, bytes], dict[str, bytes]]:
-    """Harness, version, payloads and session logs by name. Raises DistillError where it is not installed."""
-    said = bundles.load(bundle)
-    driver = drivers()[said.harness]
-    program = driver.find(programs)
-    if program is None:
-        raise DistillError(f"{said.harness} is not there", mend=f"install {driver.package}, or `make live`")
-    rules = bundles.effective(said)
-    found = probes(rules, said.on_error, inside=driver.agent is not None)
-    version, rows, logs = "", {}, {}
-    for group in groups(found):
-        with throw_away(named_programs(found), program.path, program.home) as at:
-            install(at, bundle)
-            log = at.top / "payloads.jsonl"
-            wrap(at, log)
-            version = version or version_of(driver, program, at, "http://127.0.0.1:9")
-            drive(driver, program, at, rules, policy_of(bundle, said), group)
-            for line in log.read_text().splitlines() if log.exists() else ():
-                name, data = payload_of(json.loads(line), at)
-                rows.setdefault(name, data)
+def keep(bundle: Path, out: Path, programs: Path = PROGRAMS) -> Live:
+    """Drive a bundle's harness through its cases, keep the payloads in `out/HARNESS/VERSION`, and print what
+    differs from those that are there. Raises DistillError, OSError."""
+    with tempfile.TemporaryDirectory() as top:
+        log, logs = Path(top, "payloads.jsonl"), dict[str, bytes]()
+
+        def installing(place: Place, source: Path) -> None:
+            install(place, source)
+            wrap(place, log)
+
+        def leaving(place: Place) -> None:
             if not logs:
-                logs = session_logs(at)
-    return said.harness, version, rows, logs
+                logs.update(session_logs(place))
+
+        live = verify_live(bundle, programs, installing=installing, leaving=leaving, told=print)
+        rows = dict(payload_of(json.loads(line)) for line in reversed(log.read_text().splitlines()))
+    place = out / live.harness / live.version
+    others = sorted(path for path in (out / live.harness).glob("*") if path != place and path.is_dir())
+    for name, data in {**rows, **logs}.items():
+        for before in (place / name, *(other / name for other in others[-1:])):
+            if before.exists() and before.read_bytes() != data and name != "session.jsonl":
+                print(f"{live.version} {name} is not what it is in {before.parent.name}")
+                drift(before.read_bytes(), data)
+        place.mkdir(parents=True, exist_ok=True)
+        write_atomic(place / name, data)
+    print(f"{live.harness} {live.version}: {len(rows)} payloads in {place}", flush=True)
+    return live
 
 
-def payload_of(row: dict[str, Any], place: Place) -> tuple[str, bytes]:
+def payload_of(row: dict[str, Any]) -> tuple[str, bytes]:
     """A name that says the shape, event and tool, and the payload as it is kept: one for each name."""
     shape = row["argv"][row["argv"].index("--harness") + 1]
-    given = plain(json.loads(row["text"]), place)
+    given = plain(json.loads(row["text"]))
     keys = ("hook_event_name", "event_type", "hook", "type", "phase", "event")
     event = next((str(given[key]) for key in keys if isinstance(given.get(key), str)), "event")
     request = given.get("tool_call")
     tool = given.get("tool_name") or given.get("toolName") or (request or {}).get("name") or ""
-    inside = "-inside" if given.get("agent_type") or given.get("agent_id") else ""
+    inside = (
+        "-inside" if given.get("agent_type") or (shape == "claude_code" and given.get("agent_id")) else ""
+    )
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", "-".join(part for part in (shape, event, tool) if part) + inside)
     return f"{name}.json", (json.dumps(given, indent=1, sort_keys=True) + "\n").encode()
 
 
 def session_logs(place: Place) -> dict[str, bytes]:
-    """The first session log of a run, without what differs from run to run."""
-    for folder in LOGS:
-        for path in sorted((place.home / folder).rglob("*.jsonl")):
-            lines = [plain(json.loads(line), place) for line in path.read_text().splitlines() if line.strip()]
-            return {"session.jsonl": "".join(json.dumps(one) + "\n" for one in lines).encode()}
-    return {}
-
-
-def keep(bundle: Path, out: Path, programs: Path = PROGRAMS) -> None:
-    """Record the payloads of a bundle's harness into `out/HARNESS/VERSION`, and print what differs from those
-    that are there. Raises DistillError, OSError."""
-    harness, version, rows, logs = recorded(bundle, programs)
-    place = out / harness / version
-    others = sorted(path for path in (out / harness).glob("*") if path != place and path.is_dir())
-    for name, data in {**rows, **logs}.items():
-        for before in (place / name, *(other / name for other in others[-1:])):
-            if before.exists() and before.read_bytes() != data and name != "session.jsonl":
-                print(f"{version} {name} is not what it is in {before.parent.name}")
-                drift(before.read_bytes(), data)
-        place.mkdir(parents=True, exist_ok=True)
-        write_atomic(place / name, data)
-    print(f"{harness} {version}: {len(rows)} payloads in {place}", flush=True)
+    """The longest session log of a run, without what differs from run to run."""
+    found = [path for folder in LOGS for path in (place.home / folder).rglob("*.jsonl")]
+    if not found:
+        return {}
+    longest = max(found, key=lambda path: (path.stat().st_size, str(path)))
+    lines = [plain(json.loads(line)) for line in longest.read_text().splitlines() if line.strip()]
+    return {"session.jsonl": "".join(json.dumps(one) + "\n" for one in lines).encode()}
 
 
 def drift(before: bytes, after: bytes) -> None:

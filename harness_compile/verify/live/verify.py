@@ -80,6 +80,7 @@ def verify_live(
     only: Mechanism | None = None,
     inside: bool = True,
     installing: Callable[[Place, Path], None] = install,
+    leaving: Callable[[Place], None] = lambda place: None,
     told: Callable[[str], None] = lambda text: None,
 ) -> Live:
     """Every case of a bundle, in its harness. `only` leaves one mechanism of the bundle in force: then what
@@ -107,6 +108,7 @@ def verify_live(
                 driver.only[only](at)
             version = version or version_of(driver, program, at, "http://127.0.0.1:9")
             ended, came = drive(driver, program, at, rules, policy, group)
+            leaving(at)
         sessions += 1
         again = [one.probe for one in came if spoiled(one) and len(group) > 1]
         seen += [one for one in came if one.probe not in again]
