@@ -22,7 +22,7 @@ from distill import plan as planning
 from distill import screen
 from distill.bar import Bars
 from distill.errors import Exit, OverwriteError, StaleError, printable, user_faults
-from distill.memory import Memory, common, find_memory, read, residual, store
+from distill.memory import Memory, common, find_memory, read, residual, store, unchanged
 from distill.memory.evidence.judge import Judged, judge
 from distill.recipe import Recipe, load, recipe_digest
 from distill.records import Header, Plan, Route, digest_file, digest_of, read_jsonl, write_atomic, write_jsonl
@@ -301,6 +301,8 @@ def _memory(said: Recipe, recipe: Path, sets: list[str] | None) -> Memory:
     if not run.units.exists():
         return _read(said)
     memory = store.load(run.units, run.memory, f"run `{again}` again")
+    if unchanged(memory, _places(said)):
+        return memory
     before, now = memory.inputs(), _sources(said).inputs()
     moved = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     if moved:

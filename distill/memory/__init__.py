@@ -4,7 +4,8 @@ context.
 
 from distill.memory.documents import Carrier, Document, Memory, context_text, cut, residual
 from distill.memory.faithful import staying
-from distill.memory.read import common, find_memory, read, unit_id
+from distill.memory.find import find_memory, unchanged
+from distill.memory.read import common, read, unit_id
 from distill.memory.secrets import redact
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "redact",
     "residual",
     "staying",
+    "unchanged",
     "unit_id",
 ]

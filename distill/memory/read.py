@@ -75,7 +75,7 @@ def read(sources: Sequence[Source], root: str | Path | None = None) -> Memory:
     found = Found(root)
     for source in sources:
         path, fields = Path(source[1]), dict(source[2]) if len(source) > 2 else {}
-        for kind in _kinds(source[0], path, found):
+        for kind in kinds_of(source[0], path, found):
             _read(found, kind, path, fields)
     if not found.units:
         where = sources[0][1] if sources else None
@@ -90,46 +90,13 @@ def read(sources: Sequence[Source], root: str | Path | None = None) -> Memory:
     )
 
 
-def find_memory(path: str | Path) -> list[tuple[str, Path, tuple[Path, ...]]]:
-    """The memories at a path as (format, path, files): what `distill init` proposes as sources.
-
-    A file is proposed once, under the first format that knows it. Raises BadMemoryError when there is none.
-    """
-    path = Path(path)
-    if path.is_file():
-        kind = guess(path)
-        if kind == "sessions":
-            raise BadMemoryError(
-                "is a log of a session: evidence for a memory, and none itself",
-                file=path,
-                mend="name the memory, and add the log to its recipe with format: sessions",
-            )
-        return [(kind, path, (path,))]
-    if not path.exists():
-        raise BadMemoryError("there is no such file or directory", file=path, mend="check the path")
-    places, taken = walk(path), set[Path]()
-    found = []
-    for kind, form in FORMATS.items():
-        files = [entry.path for entry in form.entries(places) if entry.path not in taken]
-        taken.update(files)
-        if files:
-            found.append((kind, path, tuple(files)))
-    if not any(kind != "sessions" for kind, _, _ in found):
-        raise BadMemoryError(
-            "no memory was found here",
-            file=path,
-            mend="name a memory file, for instance distill init NOTES.md",
-        )
-    return found
-
-
 def common(sources: Sequence[Source]) -> Path:
     """The nearest directory that holds all sources: what the paths of a memory are relative to."""
     places = [Path(os.path.abspath(source[1])) for source in sources]
     return Path(os.path.commonpath([place if place.is_dir() else place.parent for place in places]))
 
 
-def _kinds(kind: str, path: Path, found: Found) -> list[str]:
+def kinds_of(kind: str, path: Path, found: Found) -> list[str]:
     """The formats that a source is read in."""
     if kind != "auto":
         return [kind]
@@ -146,7 +113,7 @@ def _kinds(kind: str, path: Path, found: Found) -> list[str]:
     return kinds
 
 
-def _entries(path: Path, kind: str, found: Found) -> list[tuple[Entry, bool]]:
+def entries_of(path: Path, kind: str, found: Found) -> list[tuple[Entry, bool]]:
     """Where to begin, and whether the user named that file."""
     if not path.is_dir():
         if kind == "auto":
@@ -167,7 +134,7 @@ def _read(found: Found, kind: str, path: Path, fields: Mapping[str, str]) -> Non
     loader = Loader(found.root, boundary(path))
     loader.seen.update((found.root / document.path).resolve() for document in found.documents)
     reader = FORMATS[kind].reader if kind in FORMATS else "markdown"
-    for entry, explicit in _entries(path, kind, found):
+    for entry, explicit in entries_of(path, kind, found):
         if reader == "markdown":
             loader.load(entry, explicit=explicit)
             continue

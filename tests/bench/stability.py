@@ -11,8 +11,8 @@ were chosen on (`dev`, by a hash of the name) and the other are shown apart, and
 half spans a day or more: of a file that was begun within the hour, nothing can have stood.
 
 A plan asks for more than stability: a unit with a version, price, count or identifier stays in tokens even
-when it is stable, since weights keep such values badly; the row *and no value that moves* counts so. That dates
-speak against lasting, and other values do not, was chosen on `dev` alone.
+when it is stable, since weights keep such values badly; the row *and no value that moves* counts so. Dates
+speak against lasting, and other values do not: that was chosen on `dev` alone.
 
 Not covered: whether a line that stayed was still true.
 """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from distill.memory import Memory, context_text, read, residual, store
+from distill.memory import Memory, context_text, read, residual, store, unchanged
 from distill.memory.faithful import staying
 
 FACTS = Path(__file__).parents[1] / "fixtures" / "memory" / "facts.jsonl"
@@ -147,3 +147,24 @@ def test_a_stored_memory_is_the_memory(tmp_path: Path) -> None:
     memory = memory_of(tmp_path, "# T\n\n- one é\n- two b\n")
     store.save(memory, tmp_path / "memory.jsonl", tmp_path / "memory.json")
     assert store.load(tmp_path / "memory.jsonl", tmp_path / "memory.json", "run X") == memory
+
+
+def test_a_memory_that_did_not_change_need_not_be_read_again(tmp_path: Path) -> None:
+    (tmp_path / "CLAUDE.md").write_text("- The lamp is blue.\n\n@lamps.md\n")
+    (tmp_path / "lamps.md").write_text("- The tower is high.\n")
+    sources = [("auto", tmp_path)]
+    memory = read(sources)
+    assert unchanged(memory, sources)
+    (tmp_path / "notes.txt").write_text("no memory")
+    assert unchanged(memory, sources)
+    (tmp_path / "lamps.md").write_text("- The tower is low.\n")
+    assert not unchanged(memory, sources)
+    memory = read(sources)
+    assert unchanged(memory, sources)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "AGENTS.md").write_text("- One more.\n")
+    assert not unchanged(memory, sources)
+    memory = read(sources)
+    (tmp_path / "lamps.md").unlink()
+    assert not unchanged(memory, sources)
+    assert not unchanged(read(sources), sources)  # its import is not there: should it come, that is a change

@@ -210,7 +210,7 @@ def _alike(units: Sequence[MemoryUnit], keys: Sequence[str]) -> tuple[list[Link]
     words = [frozenset(key.split()) for key in keys]
     often = Counter(word for some in words for word in some)
     told = [hash(tuple(frozenset(some.items()) for some in _told(unit.text))) for unit in units]
-    rare: dict[str, list[int]] = defaultdict(list)
+    rare: dict[tuple[str, int], list[int]] = defaultdict(list)
     found, skipped = [], 0
     for at, some in enumerate(words):
         if len(some) < LEAST_WORDS:
@@ -220,11 +220,11 @@ def _alike(units: Sequence[MemoryUnit], keys: Sequence[str]) -> tuple[list[Link]
         ]
         near: set[int] = set()
         for word in prefix:
-            skipped += max(0, len(rare[word]) - BUCKET)
-            near.update(rare[word][-BUCKET:])
-            rare[word].append(at)
-        mine = told[at]
-        for other in sorted(other for other in near if told[other] == mine):
+            same = rare[word, told[at]]
+            skipped += max(0, len(same) - BUCKET)
+            near.update(same[-BUCKET:])
+            same.append(at)
+        for other in sorted(near):
             size = max(len(some), len(words[other]))
             if min(len(some), len(words[other])) < OVERLAP * size:
                 continue
