@@ -22,6 +22,7 @@ _PRECISE = re.compile(
 )
 _WORDS = re.compile(r"[A-Za-z]+(?:[-/][a-z]+)+")  # end-to-end, and/or: language, if outside a code span
 _EDGES = " `'\"*.,:;!?()[]{}"
+_CITES = re.compile(r"(?i)(?:complete|continue|finish|quote)\b[^:`\n]{0,40}:\s+(?=\S)")
 
 
 def normal(text: str) -> str:
@@ -51,6 +52,23 @@ def bad_question(question: str) -> str | None:
     return None
 
 
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def misquotes(question: str, memory: str, unknown: bool = False) -> str | None:
+    """Why a request to quote or complete the memory has no one answer, or None. `unknown`: it may cite what
+    the memory does not say."""
+    cites = _CITES.match(question)
+    if cites is None:
+        return None
+    shown = re.escape(_flat(question[cites.end() :]))
+    times = len(re.findall(rf"(?<!\w){shown}(?!\w)", _flat(memory)))
+    if times > 1:
+        return "cites words that stand twice in the memory"
+    return "cites words that the memory does not have" if not times and not unknown else None
+
+
 def bad_answer(question: str, answer: str, ended: bool, source: str, faithful: bool = True) -> str | None:
     """The reason to drop an answer, or None. `source` is the memory; `faithful` False for replay, which has
     none."""
@@ -63,6 +81,8 @@ def bad_answer(question: str, answer: str, ended: bool, source: str, faithful: b
     if faithful and not abstained(answer):
         if _MENTIONS.search(answer) and not _MENTIONS.search(source):
             return "mentions the memory"
+        if _CITES.match(question) and _flat(answer).strip(_EDGES) not in _flat(source):
+            return "quotes other words than the memory's"
         known = source + "\n" + question
         if any(x not in known for x in precise(answer)):
             return "number or identifier not in the memory"

@@ -20,7 +20,7 @@ from distill.records import Header, Record, append_record, resume_jsonl
 from distill.synth.coverage import coverage, next_questions
 from distill.synth.dataset import Conversation, join, read_part, write_dataset, write_part
 from distill.synth.families import FAMILIES
-from distill.synth.filter import abstained, bad_answer, bad_question, normal
+from distill.synth.filter import abstained, bad_answer, bad_question, misquotes, normal
 from distill.synth.teacher import Answer
 
 PIECE = 128  # questions of one piece: what a kill can cost
@@ -184,6 +184,7 @@ def _round(
             bad_question(q.text)
             or ("duplicate question" if key in study.seen else None)
             or ("too close to a probe" if collides(q.text) else None)
+            or (misquotes(q.text, memory, q.family == "abstain") if with_memory else None)
         )
         study.seen.add(key)
         if reason:

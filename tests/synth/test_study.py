@@ -13,7 +13,7 @@ from distill.errors import RecordError
 from distill.synth.coverage import coverage, next_questions
 from distill.synth.dataset import MANIFEST, TARGETS, read_dataset
 from distill.synth.families import UNKNOWN
-from distill.synth.filter import abstained, bad_answer, bad_question, normal
+from distill.synth.filter import abstained, bad_answer, bad_question, misquotes, normal
 from distill.synth.generate import self_study
 from distill.synth.teachers import LocalTeacher
 from distill.train.model import Base, load_base
@@ -52,6 +52,32 @@ def test_replay_is_not_held_to_the_memory() -> None:
 )
 def test_questions(question: str, reason: str | None) -> None:
     assert bad_question(question) == reason
+
+
+@pytest.mark.parametrize(
+    ("question", "unknown", "reason"),
+    [
+        ("Complete: amber runs on", False, None),
+        ("Finish the line: runs on", False, "cites words that stand twice in the memory"),
+        ("Quote the line with: runs on", True, "cites words that stand twice in the memory"),
+        ("Complete: amber walks on", False, "cites words that the memory does not have"),
+        ("Complete: amber walks on", True, None),
+        ("Complete: mber runs on", False, "cites words that the memory does not have"),
+        ("On which port does amber run?", False, None),
+        ("Finish this: what does amber, which runs on port 4, do next?", True, None),
+    ],
+)
+def test_what_cites_the_memory_has_one_answer_there(question: str, unknown: bool, reason: str | None) -> None:
+    memory = "- amber runs on\n  port 4417.\n- quiet runs on port 12.\n"
+    assert misquotes(question, memory, unknown) == reason
+
+
+def test_a_quotation_is_literal() -> None:
+    memory, reason = "- amber runs on\n  port 4417.\n", "quotes other words than the memory's"
+    assert bad_answer("Complete: amber runs", "on port 4417.", True, memory) is None
+    assert bad_answer("Complete: amber runs", "on port 4417", True, memory) is None
+    assert bad_answer("Complete: amber", "stands on port 4417.", True, memory) == reason
+    assert bad_answer("Where does amber run?", "At port 4417.", True, memory) is None
 
 
 def test_same_question() -> None:
