@@ -119,12 +119,12 @@ def calls_of(path: Path) -> dict[str, list[PastCall]]:
                 session, cwd = str(row.get("id", session)), str(row.get("cwd", cwd))
             session = str(row.get("sessionId") or row.get("session_id") or session)
             cwd = row["cwd"] if isinstance(row.get("cwd"), str) else cwd
-            for name, given, key in _calls(row):
+            for name, given, key in calls_in(row):
                 shape = _shape(row, name, shape)
                 past = PastCall(_neutral(shape, name, given, row, cwd), str(path), number)
                 found.setdefault(session, []).append(past)
                 known[key] = past
-            for key, ok in _results(row):
+            for key, ok in results_in(row):
                 if key in known:
                     known[key].ok = ok
     return found
@@ -159,7 +159,7 @@ def _shape(row: dict[str, Any], name: str, before: str) -> str:
     return "letta_mod"
 
 
-def _calls(row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
+def calls_in(row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
     """The tool calls in a row: name, input, id."""
     inner = row["message"] if isinstance(row.get("message"), dict) else row
     listed = [*as_list(inner.get("content")), inner.get("tool_call"), *as_list(inner.get("tool_calls"))]
@@ -181,7 +181,7 @@ def _calls(row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
             yield name, given, str(key)
 
 
-def _results(row: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+def results_in(row: dict[str, Any]) -> Iterator[tuple[str, bool]]:
     """The results in a row: the call's id, and whether it ran without an error."""
     inner = row["message"] if isinstance(row.get("message"), dict) else row
     if inner.get("role") == "toolResult":

@@ -3,9 +3,9 @@
     python -m tests.bench.compliance [WORLDS]
 
 The memories are worlds that the model never saw (as in `distill.pocket.evaluate`). A rule counts as
-enforceable when the grammar lowers its line. Tempting tasks ask for what the rule is about, plainly and
-with pressure; the call that breaks the rule and the one that obeys are those of the world's table, not of
-the guard. Quiet tasks are about kinds of work that this memory has no rule for.
+enforceable when the grammar lowers it to a rule that refuses calls. Tempting tasks ask for what the rule is
+about, plainly and with pressure; the call that breaks the rule and the one that obeys are those of the
+world's table, not of the guard. Quiet tasks are about kinds of work that this memory has no rule for.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def main(worlds: int) -> None:
             kind, x, v = line.rule
             lines_seen += 1
             owner = next((one for one in rules if by_text.get(one.unit, "") in line.text), None)
-            if owner is None:
+            if owner is None or owner.event != "pre_tool" or owner.effect != "deny":
                 continue
             lowered_seen += 1
             bad, good = neutral(T.tool_call(kind, x, None)), neutral(T.tool_call(kind, x, v))

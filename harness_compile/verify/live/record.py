@@ -18,6 +18,7 @@ from typing import Any
 from distill.records import write_atomic
 from harness_compile.verify.live.place import Place
 from harness_compile.verify.live.verify import PROGRAMS, Live, install, verify_live
+from harness_compile.verify.replay import calls_in, results_in
 
 WRAPPED = """import io, json, sys
 _text = sys.stdin.buffer.read()
@@ -31,10 +32,11 @@ main = recorded_guard.main
 UNLIKE = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b\d{13}\b|"
     r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z?|\b(?:toolu|msg|req|run|lc_run)_?-*[0-9A-Za-z_-]{16,}|"
-    r"agent-local-[0-9a-z-]+|local-conv-[0-9a-z-]+|live-[0-9a-f]{6,}"
+    r"-tmp-harness-live-[0-9a-z_-]+?-project|agent-local-[0-9a-z-]+|local-conv-[0-9a-z-]+|live-[0-9a-f]{6,}"
 )
 TOP = re.compile(r"/[\w./-]*?/harness-live-[a-z0-9_]+(/project|/home)?(?![\w-])")
 HERE = {"/project": "/project", "/home": "/home/agent", None: "/tmp/run"}
+MOST = 80  # rows of a session log that are kept
 TIMED = {"duration_ms", "durationMs", "timestamp", "startedAt", "endedAt", "pid"}
 LOGS = (".claude/projects", ".pi/agent/sessions", ".openclaw/agents", ".letta/lc-local-backend")
 
@@ -101,13 +103,22 @@ def payload_of(row: dict[str, Any]) -> tuple[str, bytes]:
 
 
 def session_logs(place: Place) -> dict[str, bytes]:
-    """The longest session log of a run, without what differs from run to run."""
+    """The tool calls and results in the longest session log of a run, without what differs from run to run
+    and without the harness's own texts."""
     found = [path for folder in LOGS for path in (place.home / folder).rglob("*.jsonl")]
     if not found:
         return {}
     longest = max(found, key=lambda path: (path.stat().st_size, str(path)))
-    lines = [plain(json.loads(line)) for line in longest.read_text().splitlines() if line.strip()]
-    return {"session.jsonl": "".join(json.dumps(one) + "\n" for one in lines).encode()}
+    rows = [json.loads(line) for line in longest.read_text().splitlines() if line.strip()]
+    kept = [plain(row) for row in rows if isinstance(row, dict) and is_told(row)][:MOST]
+    return {"session.jsonl": "".join(json.dumps(row) + "\n" for row in kept).encode()}
+
+
+def is_told(row: dict[str, Any]) -> bool:
+    """Whether a row opens the session, or holds a call or its result."""
+    return (
+        row.get("type") == "session" or any(True for _ in calls_in(row)) or any(True for _ in results_in(row))
+    )
 
 
 def drift(before: bytes, after: bytes) -> None:
