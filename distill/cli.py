@@ -160,7 +160,10 @@ def plan_command(
         screen.print_json({"routes": plan.routes, "tokens": tokens, "saved": savings, "warnings": warnings})
     else:
         most = len(memory.units) if show_all else MOST
-        screen.show_plan(memory.units, plan, saved, warnings, most, _command("run", recipe, sets))
+        after = [_command("run", recipe, sets)]
+        if plan.units("harness"):
+            after.append(shlex.join(["harness-compile", "compile", "--recipe", str(recipe)]))
+        screen.show_plan(memory.units, plan, saved, warnings, most, after)
 
 
 @app.command(epilog="distill synth distill.yaml\n\ndistill synth distill.yaml --set synth.per_unit=40")

@@ -77,7 +77,7 @@ def show_plan(
     saved: tuple[int, int],
     warnings: Sequence[str],
     most: int,
-    next_command: str,
+    after: Sequence[str],
 ) -> None:
     """Unit, place, reason and tokens of each route (the first `most`), the sum, and what to do next.
 
@@ -110,7 +110,8 @@ def show_plan(
     out.print(Text(f"\n{_many(len(units), 'unit')}: {', '.join(parts)}"))
     more = f", and {saved[1]:,} where files are loaded on demand or for some paths" if saved[1] else ""
     out.print(Text(f"about {saved[0]:,} tokens saved in each call{more}"))
-    _next(next_command)
+    for command in after:
+        _next(command)
 
 
 def show_unit(said: dict[str, Any], *, as_json: bool) -> None:

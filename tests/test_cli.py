@@ -198,6 +198,9 @@ def test_what_a_harness_says_exactly_goes_there_and_what_none_says_stays(place: 
     assert [place for place, _ in routes] == ["harness", "tokens", "weights"]
     assert routes[1][1] == "a constraint, and no harness says it exactly: weights do not enforce"
     assert Path("runs/r/residual/AGENTS.md").read_text() == "- Never be rude.\n"
+    out = said("plan", "r.yaml", "--set", "harness.targets=[claude_code]")
+    assert "1 to weights (5 tokens), 1 to harness (8 tokens), 1 to tokens (4 tokens)" in out
+    assert out.endswith("next: harness-compile compile --recipe r.yaml\n")
 
 
 def test_a_long_plan_is_cut_on_the_screen_and_says_so(place: Path) -> None:

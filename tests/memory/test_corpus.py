@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from distill import plan as planning
-from distill.memory import context_text, find_memory, read, residual
+from distill.memory import context_text, find_memory, read, residual, store
+from distill.memory.evidence.judge import judge
 from distill.memory.formats.jsontext import unescape
 from distill.memory.segment import words
 from distill.recipe import load
@@ -41,12 +42,18 @@ def test_every_directory_is_found_read_and_planned(corpus: Path, tmp_path: Path,
                 part = next((p for p in texts[span.source].parts if p.start <= span.start < p.end), None)
                 said = unescape(piece.decode(), part.layers)[0] if part else piece.decode()
                 assert unit.secret or words(said) == unit.text
-        plan = planning.route(memory.units)
+        judged = judge(memory)
+        plan = planning.route(judged.memory.units, planning.Given(against=judged.against))
+        plan = planning.settle(plan, memory)
         assert len(plan.routes) == len(memory.units)
-        left = residual(memory, frozenset(plan.units("weights")))
+        left = residual(memory, planning.away(plan))
         assert left.keys() == texts.keys()
         assert all(json.loads(left[path]) for path, one in texts.items() if one.format == "json")
         assert context_text(memory)
+        again = tmp_path / folder.name
+        found = find_memory(again) if store.save_residual(again, left, {}) else []
+        kept = read([(kind, path) for kind, path, _ in found], again).units if found else ()
+        assert {unit.id for unit in kept} == set(plan.units("tokens")), folder
     with capsys.disabled():
         print(f"\n{folders} directories; units (files) by format:")
         print(*(f"  {kind}: {count} ({files[kind]})" for kind, count in units.most_common()), sep="\n")
