@@ -3768,24 +3768,31 @@ HOW = {"read": "r", "write": "w", "delete": "d"}
 
 
 class Session:
-    """The calls before this one, as the facts that rules ask for: (moment, actions, disk, ok, prompt)."""
+    """The calls before this one, as the facts that rules ask for. `calls` are neutral calls, or a function
+    that gives them: most calls are judged without it. Each is taken apart when it is looked at.
+    """
 
-    def __init__(self, calls: list, root: str, home: str = "") -> None:
-        self.calls = calls
+    def __init__(self, calls, root: str, home: str = "") -> None:
+        self.load = calls if callable(calls) else None
+        self.calls: list = [] if callable(calls) else list(calls)
         self.root, self.home = root, home
-        self._moments: list[Call] | None = None
+        self.made: dict[int, Call] = {}
 
-    @property
-    def moments(self) -> list[Call]:
-        if self._moments is None:
-            self._moments = []
-            for call in self.calls:
-                if isinstance(call, dict):
-                    try:
-                        self._moments.append(Call(call, self.root, self.home))
-                    except Exception:  # an odd line of the state file is no reason to lose the others
-                        continue
-        return self._moments
+    def __len__(self) -> int:
+        if self.load:
+            self.calls, self.load = self.load(), None
+        return len(self.calls)
+
+    def __getitem__(self, number: int) -> Call:
+        made = self.made.get(number)
+        if made is None:
+            given = self.calls[number]  # there is none before somebody asked how many
+            try:
+                made = Call(given if isinstance(given, dict) else {}, self.root, self.home)
+            except Exception:  # an odd line of the state file is no reason to lose the others
+                made = Call({}, self.root, self.home)
+            self.made[number] = made
+        return made
 
 
 class Judge:
@@ -3981,11 +3988,11 @@ class Judge:
     def earlier(self):
         """((k, j), action, call) of what happened before this action, latest first."""
         now = self.call.actions[: self.action.index] if self.action.argv is not None else []
-        count = len(self.session.moments)
+        count = len(self.session)
         for j in range(len(now) - 1, -1, -1):
             yield (count, j), now[j], self.call
         for k in range(count - 1, -1, -1):
-            call = self.session.moments[k]
+            call = self.session[k]
             if call.event in ("pre_tool", "post_tool"):
                 for j in range(len(call.actions) - 1, -1, -1):
                     yield (k, j), call.actions[j], call
@@ -3997,8 +4004,8 @@ class Judge:
         if not anchor:
             return sure, perhaps
         if anchor.get("prompt"):
-            for k in range(len(self.session.moments) - 1, -1, -1):
-                if self.session.moments[k].event == "prompt":
+            for k in range(len(self.session) - 1, -1, -1):
+                if self.session[k].event == "prompt":
                     sure = perhaps = (k, 0)
                     break
         if anchor.get("command"):
@@ -4827,10 +4834,10 @@ def recalled(folder: str, call: dict) -> list[dict]:
         row.get("id"): row.get("ok") for row in rows if row.get("event") == "post_tool" and row.get("id")
     }
     reports = any(row.get("event") == "post_tool" for row in rows)
-    found = []
+    found, known = [], set()
     for row in rows:
         if row.get("event") == "post_tool":
-            if not row.get("id") or not any(one.get("id") == row["id"] for one in found):
+            if not row.get("id") or row["id"] not in known:
                 found.append(row)
         elif row.get("event", "pre_tool") == "pre_tool" and row.get("id") in ended:
             found.append({**row, "ok": ended[row["id"]]})
@@ -4838,6 +4845,7 @@ def recalled(folder: str, call: dict) -> list[dict]:
             found.append({**row, "ok": False})
         else:
             found.append(row)
+        known.add(row.get("id"))
     return found
 
 
@@ -4913,16 +4921,14 @@ def handle(shape: str, policy_path: str, text: str) -> tuple[int, str, str]:
         odd = [key for key, path in (("log", log), ("state", state)) if policy.get(key) and not path]
         odd += [] if named else ["root"]
         taken = Call(call, root)
-        before = recalled(state, call) if state and policy.get("session") else []
-        if event == "post_tool":
-            remember(state, call, False) if state and policy.get("session") else None
-        session = Session(before, root)
+        remembers = state and policy.get("session")
+        session = Session((lambda: recalled(state, call)) if remembers else [], root)
         protect = (*policy.get("protect", ()), "/" + folder + "/**")
         decision = judge(index, taken, session, on_error, policy.get("nobody", "ask"), protect)
         if event in ("session_start", "prompt"):
             decision["context"] = context_of(index, taken, session)
-        if event != "post_tool" and state and policy.get("session"):
-            remember(state, call, decision["decision"] in ("deny", "require"))
+        if remembers:
+            remember(state, call, event != "post_tool" and decision["decision"] in ("deny", "require"))
         if log and (decision["decision"] != "allow" or event == "pre_tool"):
             try:
                 record(log, shape, call, decision)

@@ -84,6 +84,29 @@ def test_the_process_refuses_remembers_protects_itself_and_logs(tmp_path: Path) 
     assert [row["rule"] for row in rows if row["decision"] != "allow"] == ["push", "lint", "lint", "guard"]
 
 
+def test_a_long_session_costs_only_calls_that_ask_for_it(tmp_path: Path) -> None:
+    folder = bundle(tmp_path / ".guard", [rule(GATE, "require", id="lint")], root="..", state="state")
+    rows = []
+    for k in range(1500):
+        row = {
+            "tool": "Bash",
+            "id": f"t{k}",
+            "cwd": str(tmp_path),
+            "input": {"command": f"grep -rn x{k} src"},
+        }
+        rows += [{**row, "event": "pre_tool"}, {**row, "event": "post_tool", "ok": True}]
+    rows[0]["input"] = rows[1]["input"] = {"command": "touch a.py"}
+    (folder / "state").mkdir()
+    (folder / "state/s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    policy, spent = str(folder / "guard.json"), []
+    for command in ("ls", "git commit -m x"):
+        begun = time.process_time()
+        status, _, _ = guard.handle("claude_code", policy, json.dumps(claude(command, tmp_path, "z")))
+        spent.append(time.process_time() - begun)
+        assert (status == 2) is command.startswith("git"), "the edit 1,500 calls ago was never linted"
+    assert spent[0] < spent[1] / 5
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00", '{"tool_name": 3}', '{"tool_input": "x"}'])
 def test_the_process_answers_whatever_it_reads(text: str, tmp_path: Path) -> None:
     assert hook(bundle(tmp_path / "g", [rule(PUSH)]), text).returncode in (0, 2)
