@@ -173,17 +173,22 @@ def test_lines_that_stood_go_to_weights_and_young_ones_stay(place: Path) -> None
     commit("2026-01-01")
     Path("AGENTS.md").write_text("- The relay is blue.\n- The mast is high.\n")
     commit(str(date.today()))
+    Path("AGENTS.md").write_text("- The relay is blue.\n- The mast is high.\n- The sail is white.\n")
+    Path("CLAUDE.md").write_text("- The deck is long.\n")  # git does not know this one
     said("init", ".")
     out = said("plan", "distill.yaml", "--json")
     whys = [(route["to"], route["because"]) for route in json.loads(out)["routes"]]
-    assert whys == [
+    young = f"may not last: it last changed on {date.today()}, less than 14 days ago"
+    assert sorted(whys) == [
+        ("tokens", young),
+        ("tokens", young),
         ("weights", "a lasting fact; it has stood unchanged since 2026-01-01"),
-        ("tokens", f"may not last: it last changed on {date.today()}, less than 14 days ago"),
+        ("weights", "a lasting fact; no history"),
     ]
     routes = json.loads(said("plan", "distill.yaml", "--json", "--set", "memory.stable.min_age_days=0"))[
         "routes"
     ]
-    assert [route["to"] for route in routes] == ["weights", "weights"]
+    assert [route["to"] for route in routes] == ["weights"] * 4
     assert "no history" in said(
         "plan", "r.yaml", "--set", "out=runs/other"
     )  # a recipe that does not ask for it

@@ -16,6 +16,7 @@ import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from distill.memory.documents import Memory
@@ -108,11 +109,16 @@ def past_of(
     )
 
 
-def with_history(memory: Memory, root: Path) -> tuple[Memory, dict[str, Past], tuple[str, ...]]:
+def with_history(
+    memory: Memory, root: Path, today: date | None = None
+) -> tuple[Memory, dict[str, Past], tuple[str, ...]]:
     """A memory whose units know their past, that past by unit id, and why some of it is not known.
 
-    `root` is what the paths of the documents are relative to.
+    `root` is what the paths of the documents are relative to. What is not committed yet, in a file of which
+    other lines are, is as old as `today`; a file that git does not know has no past.
     """
+    now = (today or date.today()).isoformat()
+    young = Past(now, now, "", 0, 0)
     paths = {document.path: Path(os.path.realpath(root / document.path)) for document in memory.documents}
     found, warnings = from_git(tuple(dict.fromkeys(paths.values())))
     documents = {document.path: document.text for document in memory.documents}
@@ -121,6 +127,8 @@ def with_history(memory: Memory, root: Path) -> tuple[Memory, dict[str, Past], t
     units = []
     for unit in memory.units:
         past = past_of(unit, documents, histories)
+        if past is None and any(any(histories[s.source].lines) for s in unit.spans if s.source in histories):
+            pasts[unit.id] = young
         if past is not None:
             pasts[unit.id] = past
             spans = tuple(span.model_copy(update={"revision": past.revision}) for span in unit.spans)
@@ -148,26 +156,31 @@ def from_git(files: Sequence[Path]) -> tuple[dict[Path, FileHistory], tuple[str,
     for path in files:
         by_folder[path.parent].append(path)
     repositories: dict[Path, list[Path]] = defaultdict(list)
-    warnings: list[str] = []
+    without: dict[str, list[Path]] = defaultdict(list)
     for folder, inside in by_folder.items():
         try:
             top = _git(folder, "rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape").rstrip("\n")
             repositories[Path(os.path.realpath(top))] += inside
         except _NoHistory as why:
-            warnings.append(f"{folder}: no history ({why}); stability is judged by the words alone")
+            without[str(why)].append(folder)
     found: dict[Path, FileHistory] = {}
     for top, inside in repositories.items():
         names = {path: Path(os.path.realpath(path)).relative_to(top).as_posix() for path in inside}
         try:
             lineage = _walk(top, set(names.values()))
         except _NoHistory as why:
-            warnings.append(f"{top}: no history ({why}); stability is judged by the words alone")
+            without[str(why)].append(top)
             continue
         for path, name in names.items():
             text = path.read_bytes().decode("utf-8", "replace")
             history = lineage.now(name, text)
             found[path] = history or FileHistory((None,) * len(NEWLINE.split(text)))
-    return found, tuple(warnings)
+    return found, tuple(_without(why, places) for why, places in without.items())
+
+
+def _without(why: str, places: Sequence[Path]) -> str:
+    more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+    return f"{places[0]}{more}: no history ({why}); stability is judged by the words alone"
 
 
 @dataclass
@@ -284,5 +297,7 @@ def _git(folder: Path, *arguments: str, put: str = "") -> bytes:
         raise _NoHistory(f"git took over {SECONDS} s" if late else str(fault)) from None
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        if said and "not a git repository" in said[0]:
+            raise _NoHistory("not in a git repository")
         raise _NoHistory(said[0] if said else f"git stopped with {done.returncode}")
     return done.stdout

@@ -47,7 +47,7 @@ def judge(
     """
     pasts, warnings = {}, ()
     if root is not None:
-        memory, pasts, warnings = with_history(memory, root)
+        memory, pasts, warnings = with_history(memory, root, today)
     found = links(memory.units)
     units = []
     for unit in with_conflicts(memory.units, found):
