@@ -77,6 +77,13 @@ class Frame:
     topic: str = ""
     above: str = ""
 
+    @property
+    def silent(self) -> bool:
+        """Whether it says nothing of what is to be done."""
+        return not (
+            self.never or self.verb or self.ask or self.allow or self.always or self.session or self.gates
+        )
+
 
 @lru_cache(maxsize=4096)
 def frame_of(heading: tuple[str, ...]) -> Frame:

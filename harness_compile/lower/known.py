@@ -34,6 +34,7 @@ DOES = (
     ("type", re.compile(r"type[-_]?check|check[-_:]types|\btsc\b|mypy|pyright|\bty check")),
     ("build", re.compile(r"(?:^|[\s:])build$")),
 )  # fmt: skip
+ANY = re.compile("|".join(does.pattern for _, does in DOES))
 ASIDE = re.compile(r"watch|--ui\b|coverage|install|debug|e2e|list|snapshot|update|bench|record")
 OF_PYTHON = re.compile(r"\b(?:(?:uv|poetry|pdm|hatch|pipenv|rye) run|python3? -m)\b")
 TICKED = re.compile(r"(`+)([^`\n]+?)\1")
@@ -44,7 +45,7 @@ def known_checks(units: Iterable[MemoryUnit]) -> Known:
     """The checks that the commands of a memory do, in its order; what a negative sentence names is none."""
     found: dict[tuple[str, Command, tuple[str, ...]], None] = {}
     for unit in units:
-        if unit.secret or len(unit.text) > 6000:
+        if unit.secret or len(unit.text) > 6000 or "`" not in unit.text or not ANY.search(unit.text):
             continue
         ticked = [] if NEGATIVE.search(unit.text) else [match[2] for match in TICKED.finditer(unit.text)]
         for line in [line for _, line, _ in code_lines(unit.text) if line] + ticked:

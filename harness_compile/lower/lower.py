@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from distill.records import MemoryUnit, Span, digest
 from harness_compile.lower import asks, content, context, gates, messages, phrases, prefer, pulls
@@ -22,6 +23,7 @@ from harness_compile.lower.known import Known, known_checks
 from harness_compile.lower.moments import find_gates
 from harness_compile.lower.normalise import Clause, clauses, code_lines, flatten, hostile, prose
 from harness_compile.lower.objects import base
+from harness_compile.lower.sift import may, words_of
 from harness_compile.rules import NotEnforceable, Rule
 
 NORM = re.compile(
@@ -43,6 +45,11 @@ TRIGGER = re.compile(
     r"chars|treat|"
     r"consider|omit|exclude|stay|finish|end|no)\b|read-only|→|>"
 )
+# What may look back to the unit before: "do not edit it".
+LOOKS_BACK = re.compile(r"\b(?:it|them|this|these|those|that|either|the file|the output|generated)\b|"
+                        r"\b(?:edit|modify|touch|change|"
+                        r"update)\b[. ]*$", re.I)  # fmt: skip
+NEGATIVE = re.compile(r"never|not\b|n['’]?t\b|avoid|\bno\b|[❌🚫⛔✗✘🛑]", re.I)
 CONDITION = re.compile(
     r"^(?:for|when|if|on|in|during|while|after|before|until|once|unless|to)\b|\bonly\b|\boptional"
 )
@@ -152,18 +159,23 @@ def _last_clause(unit: MemoryUnit, before: MemoryUnit | None) -> Clause | None:
     ends, begins = before.spans[0], unit.spans[0]
     if ends.source != begins.source or begins.start - ends.end > 3 or "```" in before.text:
         return None
-    return next((clause for clause in reversed(clauses(before.text)) if "§" in clause.text), None)
+    return next((clause for clause in reversed(_clauses(before.text)) if "§" in clause.text), None)
+
+
+@lru_cache(maxsize=64)
+def _clauses(text: str) -> tuple[Clause, ...]:
+    """The clauses of a unit: asked for once for itself and once for what follows it."""
+    return tuple(clauses(text))
 
 
 def _drafts_of(unit: MemoryUnit, previous: Clause | None, known: Known) -> _Draft:
     frame = frame_of(unit.heading)
     found = _Draft()
     text = prose(unit.text)
-    parts = clauses(text, previous.codes if previous else ()) if text else []
-    lead_gates = frame.gates
-    under = replace(
-        frame, never=False, verb=""
-    )  # what follows the thing that is forbidden: a reason, a remedy
+    if previous and not (LOOKS_BACK.search(text) and NEGATIVE.search(text)):
+        previous = None
+    parts = (clauses(text, previous.codes) if previous else list(_clauses(text))) if text else []
+    under = replace(frame, never=False, verb="")  # after what is forbidden: a reason, a remedy
     for clause in parts:
         drafts, reason = read_clause(clause, frame if clause is parts[0] else under, previous, known)
         found.drafts += drafts
@@ -171,31 +183,27 @@ def _drafts_of(unit: MemoryUnit, previous: Clause | None, known: Known) -> _Draf
             found.left.append(reason)
         if "§" in clause.text:
             previous = clause
-        named, rest = find_gates(clause.text)
-        if (
-            named
-            and clause is parts[-1]
-            and "§" not in rest
-            and not re.search(r"\b(?:do not|never|optional\w*)\b|^to\b", clause.text)
-        ):
-            lead_gates = tuple(named)
-    template = _template(unit, parts, frame)
-    if template:
-        found.drafts += template
-    elif frame.always and not lead_gates and parts and re.match(r"^(?:always |must )?run\b", parts[-1].text):
-        lead_gates = ()
-    if lead_gates and not all(scope == "" or "§" not in scope for _, scope in lead_gates):
-        lead_gates = ()
-    found.drafts += _block(unit.text, lead_gates, parts[-1] if parts else flatten(""))
-    if lead_gates:
-        return found
-    if frame.never or frame.verb in ("run", "use", "execute"):
-        for number, line, _ in code_lines(unit.text):
-            if not line:
-                continue
-            drafts = phrases.forbid(flatten(f"do not run `{line}`"))
-            found.drafts += [Draft(**{**vars(draft), "line": number, "raw": line}) for draft in drafts or []]
+    if "```" in unit.text or "~~~" in unit.text:
+        found.drafts += _fenced(unit, parts, frame)
     return found
+
+
+def _fenced(unit: MemoryUnit, parts: list[Clause], frame: Frame) -> list[Draft]:
+    """What the code blocks of a unit say, under the words and the headings above them."""
+    last = parts[-1] if parts else flatten("")
+    gates_above = frame.gates
+    named, rest = find_gates(last.text)
+    if named and "§" not in rest and not re.search(r"\b(?:do not|never|optional\w*)\b|^to\b", last.text):
+        gates_above = tuple(named)
+    template = _template(unit, parts, frame)
+    if not all(scope == "" or "§" not in scope for _, scope in gates_above):
+        gates_above = ()
+    drafts = template + _block(unit.text, gates_above, last)
+    if not gates_above and (frame.never or frame.verb in ("run", "use", "execute")):
+        for number, line, _ in code_lines(unit.text):
+            refused = phrases.forbid(flatten(f"do not run `{line}`")) if line else None
+            drafts += [replace(draft, line=number, raw=line) for draft in refused or []]
+    return drafts
 
 
 def _block(text: str, above: tuple[tuple[str, str], ...], holder: Clause) -> list[Draft]:
@@ -251,15 +259,12 @@ def _template(unit: MemoryUnit, parts: list[Clause], frame: Frame) -> list[Draft
     return [replace(draft, line=number, raw=blocks[-1]) for draft in found]
 
 
-SILENT = Frame()
-
-
 def read_clause(
     clause: Clause, frame: Frame, previous: Clause | None = None, known: Known = ()
 ) -> tuple[list[Draft], str]:
     """Drafts of one clause in its frame, and where there are none, why not (nothing for what is no norm)."""
     text = clause.text
-    if not TRIGGER.search(text) and replace(frame, topic="", above="") == SILENT:
+    if frame.silent and not TRIGGER.search(text):
         return [], ""
     if asks.asks_for_allow(clause) or (frame.allow and not MODAL.match(text)):
         return [], f"it asks for a permission, and memory can only tighten: “{_short(clause.raw)}”"
@@ -302,18 +307,31 @@ def _head(text: str) -> str:
 def _read(clause: Clause, frame: Frame, previous: Clause | None, known: Known) -> list[Draft] | None:
     if frame.allow:
         return phrases.forbid(clause, previous)
+    words = words_of(clause.text)
+    about = words_of(frame.above) if frame.above else words
+    gated = bool(frame.gates) or frame.always
     return (
-        messages.message(clause, frame.above)
-        or pulls.pull(clause, frame.above)
-        or asks.only(clause, previous)
-        or asks.ask(clause, previous)
-        or gates.require(clause, frame.gates, strong=frame.always, known=known)
-        or prefer.prefer(clause, frame.topic)
-        or phrases.forbid(clause, previous)
-        or content.content(clause)
-        or context.session_context(clause, frame.above)
-        or context.skill(clause)
-    )
+        (
+            (may("message", words) or may("message", about) or _commits(clause))
+            and messages.message(clause, frame.above)
+        )
+        or ((may("pull", words)) and pulls.pull(clause, frame.above))
+        or (may("only", words) and asks.only(clause, previous))
+        or (may("ask", words) and asks.ask(clause, previous))
+        or (
+            (gated or may("require", words))
+            and gates.require(clause, frame.gates, strong=frame.always, known=known)
+        )
+        or ((may("prefer", words) or "package" in about) and prefer.prefer(clause, frame.topic))
+        or (may("forbid", words) and phrases.forbid(clause, previous))
+        or (may("content", words) and content.content(clause))
+        or (may("context", words) and context.session_context(clause, frame.above))
+        or (may("skill", words) and context.skill(clause))
+    ) or None
+
+
+def _commits(clause: Clause) -> bool:
+    return any(code.startswith("git commit") for code in clause.codes)
 
 
 def _short(raw: str) -> str:

@@ -61,6 +61,16 @@ GATE_COMMANDS: dict[str, tuple[str, ...]] = {
     "pr": ("gh pr create", "glab mr create"),
     "merge": ("gh pr merge", "git merge", "glab mr merge"),
 }
+# A moment is looked for only where a part of its words is.
+STEMS: dict[str, tuple[str, ...]] = {
+    "edit": ("chang", "edit", "modif", "updat", "touch", "add", "writ", "alter", "affected"),
+    "commit": ("commit", "submi", "sending", "deliver"),
+    "push": ("push",),
+    "pr": ("pr", "pull", "mr", "merge", "review", "issue"),
+    "merge": ("merg",),
+    "stop": ("finish", "complet", "declar", "mark", "consider", "report", "hand", "return", "end", "claim", "finaliz",
+             "conclud", "saying", "stopping", "calling", "wrapping", "done", "presenting", "deliver", "step", "task"),
+}  # fmt: skip
 WHO = r"(?:(?:you|we|agents?|claude|contributors?)\s)?"
 DO = (
     rf"{WHO}(?:(?:must|should|always|need to|have to|make sure(?: to| that| you)?|be sure to|ensure(?: "
@@ -136,8 +146,15 @@ PLAIN = {"stop": "before finishing, run {list}", "act": "before {act}, run {list
 REWRITES = tuple((re.compile(pattern), PLAIN[kind]) for pattern, kind in TURNS)
 
 
+TURNING = re.compile(
+    r"\b(?:not|never|no|only|must|should|needs?|requires?|ha(?:ve|s) to|finish|end|conclude|wrap)\b|: "
+)
+
+
 def turned(text: str) -> str:
     """ "Never commit until X passes" as "before commit, run X"; any other text as it is."""
+    if not TURNING.search(text):
+        return text
     for pattern, plain in REWRITES:
         match = pattern.match(text)
         if match and "§" not in match["end"]:
@@ -158,10 +175,10 @@ def find_gates(text: str) -> tuple[list[tuple[str, str]], str]:
     """(gate, scope) of every moment that a text names, and the text without them."""
     found: list[tuple[str, str]] = []
     for name, pattern in GATES:
-        match = pattern.search(text)
+        match = pattern.search(text) if any(stem in text for stem in STEMS[name]) else None
         if match:
             groups = match.groupdict() if name == "edit" else {}
             said = next((group for group in groups.values() if group), "")
             found.append((name, said))
             text = f"{text[: match.start()]} {text[match.end() :]}"
-    return found, re.sub(r"\s+", " ", text).strip(" ,:;.—")
+    return found, " ".join(text.split()).strip(" ,:;.—")

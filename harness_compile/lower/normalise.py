@@ -43,26 +43,32 @@ PIECES = re.compile(
     r"|gh (?:pr|issue|release) [a-z]+|go (?:test|build|vet|fmt|generate|mod tidy)|rm -[rf]+)\b)",
 )  # fmt: skip
 
-FLAT = (
-    (re.compile(r"[‘’]"), "'"),
-    (re.compile(r"\b(do|does|must|should|is|are|was|were|has|have|need|did|would|could)n['’]?t\b", re.I),
-     r"\1 not"),
-    (re.compile(r"\bcan['’]?t\b|\bcannot\b", re.I), "can not"),
-    (re.compile(r"\bwon['’]t\b", re.I), "will not"),
-    (re.compile(r"\byou['’]re\b", re.I), "you are"),
-    (re.compile(r"\bwe['’]re\b", re.I), "we are"),
-    (re.compile(r"\b(you|we|they|i)['’]ve\b", re.I), r"\1 have"),
-    (re.compile(r"\bit['’]s\b", re.I), "it is"),
-    (re.compile(r"[❌🚫⛔✗✘🛑]\ufe0f?"), " never "),
-    (re.compile(r"[✅✔✓☑]\ufe0f?"), " "),
-    (re.compile(r"[⚠🔴🟢🟡🔒📌❗‼👉💡🚨]\ufe0f?"), " "),
-    (re.compile(r"\s\((not|never|instead of|rather than) ([^()]*)\)", re.I), r", \1 \2"),
-    (re.compile(r"\s\((do not (?:edit|modify|touch|change)\b[^()]*)\)", re.I), r" — \1"),
-    (re.compile(r"[→⇒]|->|=>"), " → "),
-    (re.compile(r"\s[—–]\s|—|\s--?\s"), " — "),
-    (re.compile(r"\*{1,3}|(?<![\w§])_{1,3}(?=\S)|(?<=\S)_{1,3}(?![\w§])|~~"), ""),
-    (re.compile(r"\bpull[- ]requests?\b", re.I), "pull request"),
-)  # fmt: skip
+# What people write in many ways, in lower case: (what must be in the text for it to matter, pattern, plain).
+# "" stands for anything that is not ASCII.
+FLAT = tuple(
+    (guards, re.compile(pattern), plain)
+    for guards, pattern, plain in (
+        (("",), r"[‘’]", "'"),
+        (
+            ("n't", "nt"),
+            r"\b(do|does|must|should|is|are|was|were|has|have|need|did|would|could)n'?t\b",
+            r"\1 not",
+        ),
+        (("can",), r"\bcan'?t\b|\bcannot\b", "can not"),
+        (("won",), r"\bwon't\b", "will not"),
+        (("'",), r"\b(you|we)'re\b", r"\1 are"),
+        (("'",), r"\b(you|we|they|i)'ve\b", r"\1 have"),
+        (("'",), r"\bit's\b", "it is"),
+        (("",), r"[❌🚫⛔✗✘🛑]\ufe0f?", " never "),
+        (("",), r"[✅✔✓☑⚠🔴🟢🟡🔒📌❗‼👉💡🚨]\ufe0f?", " "),
+        ((" (",), r"\s\((not|never|instead of|rather than) ([^()]*)\)", r", \1 \2"),
+        (("(do",), r"\s\((do not (?:edit|modify|touch|change)\b[^()]*)\)", r" — \1"),
+        (("->", "=>", ""), r"[→⇒]|->|=>", " → "),
+        ((" -", ""), r"\s[—–]\s|—|\s--?\s", " — "),
+        (("*", "_", "~~"), r"\*{1,3}|(?<![\w§])_{1,3}(?=\S)|(?<=\S)_{1,3}(?![\w§])|~~", ""),
+        (("pull",), r"\bpull[- ]requests?\b", "pull request"),
+    )
+)
 FILLER = re.compile(
     r"\b(?:please|strictly|absolutely|really|just|simply|ever|explicitly|under any circumstances?|at "
     r"any time|"
@@ -71,6 +77,11 @@ FILLER = re.compile(
     r"as (?:an? )?(?:absolute )?rule|by default|in this (?:repo(?:sitory)?|project|codebase|workspace)|"
     r"in the (?:repo(?:sitory)?|project|codebase)|for this (?:repo(?:sitory)?|project|codebase))\b"
 )
+SPACED = re.compile(r"\s([,;:.!?])")
+# Without one of these a text holds no piece of code.
+MAYBE = re.compile(rf"[`\[/\"“*{{]|--|\.\w|\b(?:{RUN}|rm|Makefile|Dockerfile|Gemfile|Jenkinsfile|"
+                   rf"WebSearch|WebFetch|"
+                   r"TodoWrite|NotebookEdit|MultiEdit)\b")  # fmt: skip
 LABEL = re.compile(
     r"^(?:(?:important|note|critical|warning|caution|rule|mandatory|required|must|always|remember|hard "
     r"rule|reminder|"
@@ -132,13 +143,16 @@ def flatten(raw: str, codes: tuple[str, ...] = ()) -> Clause:
             return match.group()
         return put(code.lstrip("@") if code.startswith("@") else code) + match.group()[len(code) :]
 
-    text = PIECES.sub(keep, LEAD.sub("", raw.replace("§", " ").strip()))
-    for pattern, plain in FLAT:
-        text = pattern.sub(plain, text)
-    text = re.sub(r"\s+", " ", text).strip().lower()
-    text = LABEL.sub("", FILLER.sub(" ", text))
-    text = re.sub(r"\s+", " ", text)
-    return Clause(re.sub(r"\s+([,;:.!?])", r"\1", text).strip(), tuple(kept), raw)
+    text = LEAD.sub("", raw.replace("§", " ").strip())
+    if MAYBE.search(text):
+        text = PIECES.sub(keep, text)
+    text = text.lower()
+    foreign = not text.isascii()
+    for guards, pattern, plain in FLAT:
+        if any(guard in text if guard else foreign for guard in guards):
+            text = pattern.sub(plain, text)
+    text = LABEL.sub("", FILLER.sub(" ", " ".join(text.split())))
+    return Clause(SPACED.sub(r"\1", " ".join(text.split())), tuple(kept), raw)
 
 
 def _link(label: str, target: str, put) -> str:
