@@ -10,6 +10,8 @@ By what was observed on 0.32.18, and the public source of 0.30.29. What shaped t
 - A mod that does not load (a syntax error of another version, `--no-mods`) is skipped in silence. For that
   the project's settings have the guard as a hook: `timeout` in milliseconds, `quiet`, exit code 2 (JSON is
   ignored, exit 1 lets the call run). While the mod lives, the hook rests: it compares its parent's number.
+- `tool_end` comes only for results that are one text, and a shell's are not: what a command did is learned
+  from the PostToolUse hook, which for the shell never rests. What continues a turn comes back as a prompt.
 - The default mode ignores `allow` and `ask` rules. A native `Bash(prefix:*)` sees one segment of a command
   and no end of a word (`--force:*` is `--force-with-lease` as well), so there is none; native rules name
   files and whole tools only. What stands in parentheses is ignored for other tools, so it is left out.
@@ -43,7 +45,21 @@ from harness_compile.backends.base import (
     ways,
 )
 from harness_compile.backends.shims import shipped
-from harness_compile.rules import Always, AnyOf, Content, Control, Path, Predicate, Rule, ToolCall
+from harness_compile.rules import (
+    Always,
+    AnyOf,
+    Command,
+    Content,
+    Control,
+    Gap,
+    Host,
+    Mcp,
+    Message,
+    Path,
+    Predicate,
+    Rule,
+    ToolCall,
+)
 
 NAME = "letta_code"
 VERSION = "0.32.18"
@@ -52,6 +68,7 @@ TIMEOUT = 60_000  # milliseconds
 OWN = "~/.letta/harness-compile"  # the mod's guard: what it runs never comes from a project
 MOD = "~/.letta/mods/harness-compile.mjs"
 SETTINGS = ".letta/settings.json"
+SHELLS = "Bash|Shell|ShellCommand|shell|shell_command|exec_command"
 ALIVE = '[ "pid$PPID" = "$HARNESS_COMPILE_MOD" ]'
 GLOB = re.compile(r"[A-Za-z0-9_.@+*/-]+")
 TOOL = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -60,6 +77,7 @@ TOOLS = {"Task": "Agent"}
 NO_MODS = (
     "starting it with --no-mods, which leaves the hook alone: no rule at the end of a turn or on a prompt"
 )
+NO_MCP = "Letta Code calls MCP tools through its shell (`letta mcp …`), where the guard sees no MCP tool"
 CLOSES = (
     "branch protection on the server, for rules about pushing",
     "an operating-system sandbox or another user for the agent: in the default mode it may write anywhere",
@@ -80,13 +98,21 @@ def emit(rules: Sequence[Rule], options: Options) -> Emitted:
     handler = {"type": "command", "command": command, "timeout": TIMEOUT, "quiet": True}
     hooks = {"PreToolUse": [{"matcher": ".*", "hooks": [handler]}]}
     if "post_tool" in events(rules):
-        hooks["PostToolUse"] = hooks["PostToolUseFailure"] = hooks["PreToolUse"]
+        always = {**handler, "command": launch_shell(NAME, options, "LETTA_WORKING_DIR")}
+        after = [
+            {"matcher": SHELLS, "hooks": [always]},
+            {"matcher": f"(?!(?:{SHELLS})$).*", "hooks": [handler]},
+        ]
+        hooks["PostToolUse"] = hooks["PostToolUseFailure"] = after
     own = (".harness-compile/**", SETTINGS, ".letta/settings.local.json")
     deny = {
         f"{tool}({path})": n for n, (tool, path) in enumerate((t, p) for p in own for t in ("Edit", "Write"))
     }
-    controls = []
+    controls, gaps = [], []
     for rule in rules:
+        if isinstance(rule.when, Mcp) or all(one.startswith("mcp__") for one in rule.tool.split("|")):
+            gaps.append(Gap(rule=rule.id, harness=NAME, asked=rule.effect, got=None, reason=NO_MCP))
+            continue
         around = (*ways(rule), *_ways(rule))
         told = rule.event in ("session_start", "prompt") and rule.effect == "warn"
         controls.append(
@@ -120,12 +146,23 @@ def emit(rules: Sequence[Rule], options: Options) -> Emitted:
         launcher("own/launch.json", f"{OWN}/launch.json", options),
         File("settings.json", SETTINGS, json_bytes(settings), "entries"),
     )
-    return Emitted(files, tuple(controls), notes=NOTES)
+    return Emitted(files, tuple(controls), (*gaps, *_gaps(rules)), NOTES)
+
+
+def _gaps(rules: Sequence[Rule]) -> Iterator[Gap]:
+    """What is told about a call goes with its result, which a mod cannot change where a shell made it."""
+    for rule in rules:
+        shell = any(isinstance(one, Command | Host | Message) for one in parts(rule.when))
+        if rule.event == "pre_tool" and rule.effect == "warn" and shell:
+            why = "what is to be told about a shell command does not reach the agent in this version"
+            yield Gap(rule=rule.id, harness=NAME, asked="warn", got=None, reason=why)
 
 
 def _ways(rule: Rule) -> Iterator[str]:
     if any(isinstance(one, Path | Content) for one in parts(rule.when)):
         yield "an MCP tool that takes a path or a text under an argument the guard does not know"
+    if "mcp__" in rule.tool or any(isinstance(one, Mcp) for one in parts(rule.when)):
+        yield NO_MCP
     yield NO_MODS
     if rule.event == "stop":
         yield "the agent may stop after it was kept going eight times in a row"

@@ -19,7 +19,7 @@ from harness_compile.rules import Mechanism
 from harness_compile.verify.harnesses import drivers
 from harness_compile.verify.live import table
 from harness_compile.verify.live.place import Place
-from harness_compile.verify.live.verify import Live, install, policy_of, verify_live
+from harness_compile.verify.live.verify import Live, install, verify_live
 from tests.live.faults import FAULTS, planted
 from tests.live.rules import RULES
 
@@ -101,4 +101,4 @@ def test_a_guard_that_fails_lets_nothing_through(tmp_path: Path, harness: str, c
     for one in came:
         print(harness, change, one.probe.call["input"], one.observed, one.mechanism, one.said[:200])
     assert len(came) == 2 and [one for one in came if one.observed == "runs"] == []
-    assert policy_of(bundle, load(bundle))["on_error"] == "deny"
+    assert load(bundle).on_error == "deny"

@@ -31,6 +31,7 @@ export default function activate(letta) {
   const told = new Map(); // tool call -> texts for the agent, to be put beside the tool's output
   const kept = new Map(); // conversation -> times in a row that its turn was kept going
   const begun = new Set(); // conversations that had their first turn
+  const said = new Map(); // conversation -> the text that keeps its turn going, which comes back as a prompt
   process.env.HARNESS_COMPILE_MOD = `pid${process.pid}`; // the hook of the project can rest: this mod is alive
 
   const place = (cwd) => (first ??= find(start)) ?? (cwd ? find(cwd) : null);
@@ -65,12 +66,15 @@ export default function activate(letta) {
     return /"session": true/.test(head);
   }
 
+  // One name for a conversation: events differ in the other one, and the hooks know the agent alone.
+  const named = (event) => event.agentId ?? event.conversationId ?? "";
+
   const call = (event, phase, cwd) => ({
     phase,
     toolName: event.toolName,
     args: event.args ?? {},
     toolCallId: event.toolCallId ?? "",
-    conversationId: event.conversationId ?? event.agentId ?? "",
+    conversationId: named(event),
     cwd: cwd ?? start,
   });
 
@@ -132,7 +136,11 @@ export default function activate(letta) {
     const folder = place(context?.cwd);
     const prompts = (event.input ?? []).filter((one) => one?.role === "user");
     if (!folder || !prompts.length) return undefined;
-    const conversation = event.conversationId ?? event.agentId ?? "";
+    const conversation = named(event);
+    const prompt = prompts.map((one) => words(one.content)).join("\n");
+    const mine = said.get(conversation);
+    said.delete(conversation);
+    if (mine && prompt.includes(mine)) return undefined; // the turn goes on: nobody has asked for anything
     kept.delete(conversation);
     const base = { conversationId: conversation, cwd: context?.cwd ?? start };
     const texts = [];
@@ -142,7 +150,6 @@ export default function activate(letta) {
         const answer = await ask(folder, { ...base, phase: "session_start" });
         if (answer.context) texts.push(answer.context);
       }
-      const prompt = prompts.map((one) => words(one.content)).join("\n");
       const answer = await ask(folder, { ...base, phase: "turn_start", prompt });
       if (answer.decision) return { cancel: { reason: answer.reason } };
       if (answer.context) texts.push(answer.context);
@@ -150,12 +157,13 @@ export default function activate(letta) {
       return { cancel: { reason: error.message } };
     }
     if (!texts.length) return undefined;
-    return { input: [...event.input, { type: "message", role: "system", content: texts.join("\n\n") }] };
+    const content = `<system-reminder>\n${texts.join("\n\n")}\n</system-reminder>`;
+    return { input: [...event.input, { type: "message", role: "user", content }] };
   }
 
   async function ends(event, context) {
     const folder = place(context?.cwd);
-    const conversation = event.conversationId ?? event.agentId ?? "";
+    const conversation = named(event);
     if (!folder || (kept.get(conversation) ?? 0) >= MOST) return undefined;
     let text;
     try {
@@ -170,6 +178,7 @@ export default function activate(letta) {
     }
     if (!text) return undefined;
     kept.set(conversation, (kept.get(conversation) ?? 0) + 1);
+    said.set(conversation, text);
     return { continue: text };
   }
 
