@@ -3780,7 +3780,7 @@ class Session:
 
     def __len__(self) -> int:
         if self.load:
-            self.calls, self.load = self.load(), None
+            self.calls, self.load = self.load(), None  # type: ignore[assignment]
         return len(self.calls)
 
     def __getitem__(self, number: int) -> Call:

@@ -248,6 +248,15 @@ def test_letta_has_native_rules_for_files_and_tools_only(rule: Rule, patterns: t
     assert letta_code.native(rule) == patterns
 
 
+def test_letta_says_that_it_calls_mcp_tools_through_its_shell() -> None:
+    only = made(Mcp(server=("tracker",)))
+    both = made(AnyOf(of=(Mcp(server=("tracker",)), Command(program=("gh",))))).model_copy(update={"id": "b"})
+    said = letta_code.emit([only, both], Options())
+    assert [(gap.rule, gap.got, gap.reason) for gap in said.gaps] == [(only.id, None, letta_code.NO_MCP)]
+    ways = [way for one in said.controls if one.rule == both.id for way in one.ways_around]
+    assert letta_code.NO_MCP in ways
+
+
 # -- files
 
 

@@ -251,6 +251,22 @@ def test_the_log_of_the_real_guard_is_read(root: Path) -> None:
     assert {rule.rule: rule.fired for rule in status(root).rules} == {"push": 1, "pnpm": 1}
 
 
+@pytest.mark.parametrize("named", ["../outside.jsonl", "{outside}", "link.jsonl", ".", "../s.json"])
+def test_a_log_out_of_the_policys_folder_is_not_read(named: str, tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "root/outside.jsonl"
+    root.mkdir()
+    said = {"time": "2026-01-02T03:04:05Z", "rule": "push", "decision": "deny"}
+    outside.write_text(json.dumps(said) + "\n")
+    (root / "s.json").write_text("{}")
+    (root / "guard").mkdir()
+    (root / "guard/link.jsonl").symlink_to(outside)
+    policy = json.dumps({"version": 1, "log": named.replace("{outside}", str(outside)), "rules": []}).encode()
+    entries = [one("push", "", digest(policy), "guard/guard.json", "file")]
+    apply(plan_entries(entries, root, harness="h", blobs={digest(policy): policy}, spans=SPANS), root)
+    found = status(root)
+    assert (found.logs, {rule.fired for rule in found.rules}) == ((), {0})
+
+
 def test_a_rule_is_as_old_as_its_first_receipt(root: Path) -> None:
     from harness_compile.install.store import Store
 
