@@ -15,8 +15,8 @@ from harness_compile.apply import apply, rollback
 from harness_compile.backends import backend
 from harness_compile.backends.base import Options
 from harness_compile.bundle import compile_memory, load, write
-from harness_compile.retire import RETIRED, plan_retirement
 from harness_compile.verify.live.verify import Live, Row
+from harness_compile.verify.retire import RETIRED, plan_retirement
 
 MEMORY = """# Work
 

@@ -84,7 +84,7 @@ def verify_live(
     told: Callable[[str], None] = lambda text: None,
 ) -> Live:
     """Every case of a bundle, in its harness. `only` leaves one mechanism of the bundle in force: then what
-    must be let through counts as before, and of what must be refused each rule needs one. Raises
+    must be let through counts as before, and what it does not stop counts for nothing. Raises
     DistillError, OSError.
     """
     said = bundles.load(place)
@@ -98,6 +98,8 @@ def verify_live(
     rules = bundles.effective(said)
     policy = policy_of(place, said)
     found = probes(rules, said.on_error, inside=inside and driver.agent is not None and only is None)
+    if only is not None:  # the other events are the guard's alone
+        found = [one for one in found if one.event == "pre_tool"]
     version, seen, sessions = "", [], 0
     waiting = [*groups(found)]
     while waiting:
@@ -177,8 +179,8 @@ def row(one: Seen, only: Mechanism | None) -> Row:
     call = probe.call.get("input", {})
     words = call.get("command") or call.get("file_path") or json.dumps(call) if call else ""
     good = None if one.observed == "not attempted" else one.observed == probe.wanted
-    if only is not None and good is False and probe.wanted == "refused" and one.observed == "runs":
-        good = None  # a native rule need not see it: the guard does
+    if only is not None and good is False and probe.wanted != "runs" and one.observed == "runs":
+        good = None  # the second mechanism need not see it: the guard does
     return Row(
         rule=probe.rule,
         case=probe.case,

@@ -189,7 +189,7 @@ def retire(
     from harness_compile import apply as installing
     from harness_compile import changes, show
     from harness_compile.bundle import load
-    from harness_compile.retire import RETIRED, plan_retirement
+    from harness_compile.verify.retire import RETIRED, plan_retirement
 
     planned, saved = plan_retirement(place, root)
     show.rich(changes.render(planned))
