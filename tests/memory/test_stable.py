@@ -46,6 +46,7 @@ PASSES = [
 VALUES = [
     ("Needs Python 3.11.", "holds a version, “Python 3.11”"),
     ("The lamp runs firmware v2.4.1.", "holds a version, “v2.4.1”"),
+    ("The current version of the lamp is 7.13.", "holds a version, “version of the lamp is 7.13”"),
     ("A lamp costs $12.50.", "holds a price, “$12.50”"),
     ("A lamp costs 12 EUR.", "holds a price, “12 EUR”"),
     ("The suite has 1,240 tests.", "holds a count that grows, “1,240 tests”"),
@@ -203,7 +204,8 @@ def test_paths(text: str, path: str | None) -> None:
 
 LONG = ["{{/" * 60_000, "1,1," * 50_000, "1" * 100_000, "a-1" * 50_000, "v1." * 60_000,
         "until " * 30_000,
-        "2026-" * 40_000, "a/" * 80_000, "abcdef0123" * 20_000, "python " * 30_000,
+        "2026-" * 40_000, "version " + "a " * 60_000, "version " * 30_000,
+        "a/" * 80_000, "abcdef0123" * 20_000, "python " * 30_000,
         "$1" * 60_000]  # fmt: skip
 
 
