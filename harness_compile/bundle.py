@@ -22,7 +22,7 @@ from distill.errors import OverwriteError, RecordError
 from distill.memory import Memory
 from distill.records import MemoryUnit, Record, Span, digest, digest_of, read_json
 from harness_compile import readme
-from harness_compile.backends.base import CANARY, Backend, Emitted, File, Options, carried, folder
+from harness_compile.backends.base import CANARY, ON_PATH, Backend, Emitted, File, Options, carried, folder
 from harness_compile.rules import (
     Bundle,
     Command,
@@ -182,7 +182,12 @@ def compile_lowered(lowered: Lowered, backend: Backend, options: Options) -> Com
     )
     data = {file.path: file.data for file in files}
     data["account.json"] = _lines(lowered.account)
-    data["README.md"] = readme.text(bundle, lowered.account.words, backend, emitted.notes).encode()
+    notes = (
+        emitted.notes
+        if os.path.isabs(options.python)
+        else (*emitted.notes, ON_PATH.format(python=options.python))
+    )
+    data["README.md"] = readme.text(bundle, lowered.account.words, backend, notes).encode()
     data["bundle.json"] = _lines(bundle, lowered.rows)
     return Compiled(bundle, data, lowered.account)
 

@@ -269,7 +269,14 @@ RENAMED = (
     "program itself that was made before"
 )
 AT_ONCE = "what changes many files without naming them: git checkout, pull or stash, a formatter, an unpacker"
-DISARM = "a script that rewrites the harness's settings or the guard; status notices it afterwards"
+DISARM = (
+    "a script, or git changing to another state of the tree, that rewrites the harness's settings or the "
+    "guard; status notices it afterwards"
+)
+ON_PATH = (
+    "The guard is run by `{python}`, as it is found on PATH: who puts another program of that name before it "
+    "runs that one. Compile with `--python` and an absolute path where the agent may write to such a folder."
+)
 
 
 def ways(rule: Rule) -> tuple[str, ...]:

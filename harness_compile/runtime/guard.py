@@ -4602,6 +4602,31 @@ def judge(index, call: Call, session: Session, on_error: str, nobody: str, prote
     }
 
 
+def sweeps(action: Action) -> bool:
+    """Whether git takes untracked files away: `git clean -f`, `git stash -u`."""
+    words = [word for word, _ in action.args.words] if action.argv and base(action.argv[0]) == "git" else []
+    flags = {flag for flag, _, _ in action.args.flags} if words else set()
+    if words[:1] == ["clean"]:
+        return bool(flags & {"-f", "--force"}) and not flags & {"-n", "--dry-run"}
+    every = {"-u", "-a", "--include-untracked", "--all"}
+    return words[:1] == ["stash"] and words[1:2] in ([], ["push"], ["save"]) and bool(flags & every)
+
+
+def untracked(path: str, action: Action) -> bool:
+    """Whether a file lies below where git works and its name is nowhere in git's index."""
+    for cwd in action.cwd:
+        top = cwd or ""
+        while top and not os.path.isdir(top + "/.git"):
+            top = top.rpartition("/")[0]
+        if top and inside(path, top) and os.path.lexists(path):
+            try:
+                with open(top + "/.git/index", "rb") as file:
+                    return path[len(top) + 1 :].encode() not in file.read()
+            except OSError:
+                return True
+    return False
+
+
 def touches(call: Call, protect: tuple[str, ...]) -> bool:
     """Whether a call surely writes or deletes a protected file. A path that only run time knows is let
     through: else every `> "$out"` would be refused; an interpreter's text that names such a file is not.
@@ -4613,7 +4638,7 @@ def touches(call: Call, protect: tuple[str, ...]) -> bool:
             if glob.startswith("//")
             else call.disk.home + glob[1:]
             if glob.startswith("~/")
-            else (call.root + "/" + glob.strip("/"))
+            else (call.root + "/" + glob.strip("/").removeprefix("**/"))
         )
         path = path.removesuffix("/**").rstrip("/")
         names += [path] + (
@@ -4625,6 +4650,8 @@ def touches(call: Call, protect: tuple[str, ...]) -> bool:
                 return True
             if how == "d" and any(inside(name, place.absolute) for name in names):
                 return True
+        if sweeps(action) and any(name[:1] == "/" and untracked(name, action) for name in names):
+            return True
         if action.argv and base(action.argv[0]).rstrip("0123456789.") in INTERPRETERS:
             text = " ".join(action.argv[1:]) + "\n" + (action.stdin or "")
             inline = any(

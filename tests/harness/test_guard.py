@@ -7,6 +7,7 @@ Nothing in here is run by a shell: the guard reads texts. Not covered: that it s
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -661,9 +662,36 @@ PROTECTED = [
 OPEN = ["cat .guard/guard.json", "ls .guard", 'echo > "$OUT"', "rm -rf build", "python3 -c 'print(1)'"]
 
 
+@pytest.mark.parametrize("protect", [".guard/", "**/.guard/**"])
 @pytest.mark.parametrize("command", PROTECTED)
-def test_the_guard_refuses_writes_to_its_own_files(command: str) -> None:
-    assert guard.decide([], bash(command), protect=(".guard/",))["why"] == "protected"
+def test_the_guard_refuses_writes_to_its_own_files(command: str, protect: str) -> None:
+    call = {**bash(command), "exists": [".guard/guard.json", ".guard/guard.py"]}
+    assert guard.decide([], call, protect=(protect,))["why"] == "protected"
+
+
+SWEEPS = [
+    ("git clean -fdx", False, "protected"),
+    ("git -C sub/.. clean -f -d", False, "protected"),
+    ("git stash -u", False, "protected"),
+    ("git stash push --all", False, "protected"),
+    ("git clean -fdx", True, "quiet"),  # what git tracks it does not clean
+    ("git clean -n", False, "quiet"),
+    ("git stash", False, "quiet"),
+    ("git stash list -a", False, "quiet"),
+]
+
+
+@pytest.mark.parametrize(("command", "tracked", "why"), SWEEPS)
+def test_git_takes_no_untracked_guard_away(command: str, tracked: bool, why: str, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / ".claude").mkdir()
+    (tmp_path / ".claude/settings.json").write_text("{}")
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    if tracked:
+        subprocess.run(["git", "add", ".claude/settings.json"], cwd=tmp_path, check=True)
+    call = {**bash(command), "root": str(tmp_path), "cwd": str(tmp_path)}
+    call.pop("exists", None)
+    assert guard.decide([], call, protect=(".claude/settings.json",))["why"] == why
 
 
 @pytest.mark.parametrize("command", OPEN)
