@@ -24,8 +24,8 @@ from distill.errors import (
     faults,
     printable,
 )
+from harness_compile import proof
 from harness_compile.given import asked, call_of, policy_of, proposer, read_json_text, session_of
-from harness_compile.verify import commands
 
 app = typer.Typer(
     name="harness-compile",
@@ -151,7 +151,7 @@ VERIFY = (
     "harness-compile verify build/claude_code\n\nharness-compile verify build/claude_code --live\n\n"
     "harness-compile verify build/claude_code --replay ~/.claude/projects"
 )
-app.command(epilog=VERIFY)(faults("harness-compile")(commands.verify))
+app.command(epilog=VERIFY)(faults("harness-compile")(proof.verify))
 
 
 @app.command(
@@ -236,7 +236,7 @@ def apply(
     from harness_compile import apply as installing
     from harness_compile import changes, show
 
-    commands.confirmed(place, confirm or [])
+    proof.confirmed(place, confirm or [])
     _stale(place, root)
     planned = changes.plan_changes(place, root, home=home)
     if not as_json:
@@ -320,7 +320,7 @@ def rollback(
 
 
 app.command(epilog="harness-compile retire build/claude_code --root .")(
-    faults("harness-compile")(commands.retire)
+    faults("harness-compile")(proof.retire)
 )
 
 
