@@ -6,11 +6,12 @@ able to start a program by that, so the guard that runs lies beside the shim, an
 alone: its `guard.json` and the `shim.json` that `told` writes (at which events to ask, which tools to
 hide). Not covered: the files of one harness, which its own module writes.
 
-**Why no second evaluator in JavaScript.** Of the time of a guarded call nine tenths are the start of Python and
-its own modules, one to two milliseconds the decision (`python -m tests.bench.guard latency`). A port would
-save that start on each call of Pi, Letta Code and OpenClaw, some 25 ms on a quiet machine, which is seen in Pi
-alone (its turns take some 25 ms; OpenClaw's 450 and more), and cost a second parser of the shell that has to
-stay equal to the first. Should it matter, one guard.py that lives as long as the session saves the same.
+**Why no second evaluator in JavaScript.** Of the time of a guarded call nine tenths are the start of Python
+and its own modules, one to two milliseconds the decision (`python -m tests.bench.guard latency`). A port
+would save that start on each call of Pi, Letta Code and OpenClaw, some 25 ms on a quiet machine, which is
+seen in Pi alone (its turns take some 25 ms; OpenClaw's 450 and more), and cost a second parser of the shell
+that has to stay equal to the first. Should it matter, one guard.py that lives as long as the session saves
+the same.
 """
 
 from __future__ import annotations

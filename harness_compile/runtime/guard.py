@@ -1160,7 +1160,7 @@ esbuild: --outfile=w --outdir=i
 HOSTED = {
     "curl", "wget", "http", "https", "xh", "httpie", "ssh", "scp", "sftp", "rsync", "git", "nc", "ncat",
     "telnet", "ftp", "ping", "dig", "nslookup", "host", "aria2c", "lynx", "w3m", "mosh", "sshfs", "gh", "pip",
-    "npm",
+    "npm", "psql", "mysql", "mariadb", "redis-cli", "mongosh", "lftp", "openssl", "pg_dump", "mysqldump",
 }
 # fmt: on
 
@@ -3650,10 +3650,13 @@ def hosts(action: Action) -> list[str]:
                 and action.tool not in ("Write", "Edit", "MultiEdit")
             ):
                 found += urls(value)
-        return found
+        return found + [
+            value for key in ("host", "hostname") if isinstance(value := action.input.get(key), str)
+        ]
     name = base(action.argv[0]) if action.argv else ""
+    found += [path.split("/")[3] for _, path, _ in action.accesses if re.match("/dev/(tcp|udp)/.", path)]
     if name not in HOSTED:
-        return (
+        return found + (
             [url for word in action.argv[1:] for url in urls(word)] if name not in ("echo", "printf") else []
         )
     for word, kind in action.args.words:
@@ -3668,9 +3671,10 @@ def hosts(action: Action) -> list[str]:
             elif UNKNOWN.search(word) and name in ("curl", "wget", "ssh", "scp"):
                 found.append(ANY)
     for _, value, _ in action.args.flags:
-        if value:
-            found += urls(value)
-    return found
+        match = BARE.match(value) if value else None
+        found += urls(value) if value else []
+        found += [match[1]] if match else []
+    return [host.rstrip(".") for host in found]
 
 
 # -- one call and the calls before it
