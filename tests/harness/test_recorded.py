@@ -21,7 +21,7 @@ TOOLS = {
     "Read": ("Read", "read", "read_file"),
     "Write": ("Write", "write", "write_file"),
     "Edit": ("Edit", "edit", "edit_file"),
-    "Task": ("Agent", "task", "sessions_spawn"),
+    "Task": ("Agent", "Task", "task", "sessions_spawn"),
     "mcp__forge__show": ("mcp__forge__show", "forge__show"),
     "mcp__forge__merge": ("mcp__forge__merge", "forge__merge"),
 }
