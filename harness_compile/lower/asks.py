@@ -13,7 +13,8 @@ from harness_compile.lower import objects, tails
 from harness_compile.lower.draft import Draft, any_of
 from harness_compile.lower.normalise import Clause
 from harness_compile.lower.phrases import NEVER, WHO
-from harness_compile.lower.verbs import meaning, places_of, uncovered
+from harness_compile.lower.staged import places_of
+from harness_compile.lower.verbs import meaning, uncovered
 from harness_compile.rules import Path, Predicate
 
 ASK_BEFORE = re.compile(

@@ -21,7 +21,7 @@ READ = re.compile(
     r"begin|"
     r"writing (?:any )?code)[^,§]{0,30}|(?:at|on) (?:the )?(?:start|beginning)(?: of (?:each|every|a|"
     r"any|the)(?: new)? (?:session|conversation|task))?|every session|on (?:session )?start(?:up)?|"
-    r"when starting(?: a)?(?: new)? session|"
+    r"when starting(?: a)?(?: new)? session|(?:at|on) session start(?:up)?|"
     r"in every session|(?:start|begin) (?:(?:every|each|the|a|your|new) )*(?:session |conversation |"
     r"task )?by)[,:]?\s)*(?:first[, ])?(?:re-?)?(?P<verb>read(?:ing)?|load|"
     r"review|consult|check|"

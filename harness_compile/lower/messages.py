@@ -11,6 +11,7 @@ import re
 from harness_compile.lower import objects
 from harness_compile.lower.draft import Draft, any_of
 from harness_compile.lower.normalise import Clause
+from harness_compile.lower.tickets import reference, section
 from harness_compile.predicates import check_pattern
 from harness_compile.rules import Command, Message, Predicate, Text
 
@@ -50,7 +51,7 @@ def message(clause: Clause, heading: str = "") -> list[Draft] | None:
     bare = re.sub(r"(?:conventional|semantic)[- ]commits?(?=(?P<style>[- ]style)?)", r"\g<style>", text)
     bare = re.sub(r"-style (?=messages)", "commit ", bare)  # the name of a format says not which texts
     about = _of(bare) or _of(heading) or _of(text)
-    for read in (_attribution, _format, _subject, _signed, _words, _reference, _section):
+    for read in (_attribution, _format, _subject, _signed, _words, reference, section):
         found = read(clause, text, about)
         if found:
             return found
@@ -337,83 +338,3 @@ def _words(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | 
             ),
         )
     return None
-
-
-SAMPLE_TICKET = re.compile(r"^\W*(?:[A-Z][A-Z0-9]{1,9}-(?:\d+|[XN#]+|<?\w+>?))(?:\W.*)?$")
-CLOSES = re.compile(r"^(?:close|fixe?|resolve|ref)s?:? (?:#|<|\[).*$", re.I)
-
-
-def _reference(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
-    """A ticket that must be named, or issue numbers that must not."""
-    kinds: tuple[Text, ...] = tuple(kind for kind in about if kind in ("commit", "pr"))
-    if not kinds or re.search(
-        r"\b(?:if|when(?!ever)|unless|optional\w*|should|may|can|non-trivial|where)\b", text
-    ):
-        return None
-    closing = re.search(
-        r"(?:\b(?:must|always|every|each|all)\b.*?\b(?:include|contain|have|reference|use|mention|add|"
-        r"end with)|^(?:use|include|add)) (?:an? |the )?"
-        r"§(?P<n>\d+)(?: (?:in|to|at|on|line|keyword)[^§]*)?$", text)  # fmt: skip
-    if closing and CLOSES.match(clause.codes[int(closing["n"])]):
-        return _draft(
-            clause,
-            Message(
-                of=kinds, pattern=r"\b(?:clos|fix|resolv|ref)\w*:? \S*#\d+", present=False, ignore_case=True
-            ),
-        )
-    if re.match(
-        r"^(?:do not|never|no|avoid) (?:(?:include|put|reference|mention|add|use|write) )?(?:any |"
-        r"the )?(?:github )?issue "
-        r"(?:numbers?|references?|ids?)\b(?: \(?§\d+\)?)? (?:in|from) [^§]*$",
-        text,
-    ):
-        return _draft(clause, Message(of=kinds, pattern=r"(?:^|[\s(])#\d+\b"))
-    match = re.search(
-        r"^(?:all |every |each |the |your |always |any )*(?:commits?|prs?|pull requests?|titles?|"
-        r"descriptions?|messages?|subjects?|"
-        r"include|reference|link|mention|prefix|start)\b(?=.*\b(?:must|always|required to|every|each|"
-        r"all)\b|(?<=must)).*?\b(?:reference|include|contain|mention|start with|be prefixed with|begin "
-        r"with|prefix\w*|link(?: to)?|have|cite)\b (?:(?:with|to|an?|the|its|their|your|related|"
-        r"corresponding|existing) )*"
-        r"(?:(?P<jira>jira|linear)(?: (?:ticket|issue|card))?|(?P<issue>github issue|issue|"
-        r"ticket))(?: (?:number|key|id|reference|link))?"
-        r"(?P<rest>[^§]*(?:§(?P<n>\d+))?[^§]*)$", text)  # fmt: skip
-    if not match:
-        return None
-    code = clause.codes[int(match["n"])] if match["n"] else ""
-    if code and not (SAMPLE_TICKET.match(code) or re.search(r"#(?:\d+|[A-Zx]+|<\w+>)", code)):
-        return None
-    ticket = r"\b[A-Z][A-Z0-9]+-\d+\b"
-    pattern = (
-        ticket
-        if SAMPLE_TICKET.match(code) or match["jira"]
-        else r"#\d+"
-        if code
-        else rf"#\d+|{ticket}|/issues/\d+"
-    )
-    part = "subject" if re.search(r"\btitles?\b|prefix|start with|begin with", text) else "all"
-    return _draft(clause, Message(of=kinds, part=part, pattern=pattern, present=False))
-
-
-SECTION = re.compile(
-    r"\b(?:must|always|required to|every|each|all|prs? need)\b.*?\b(?:include|contain|have|add)s? (?:an? |"
-    r"the )?"
-    r"(?:\"(?P<said>[^\"]{3,40})\"|§(?P<n>\d+)) (?:section|heading|header|checklist)\b(?P<rest>[^§]*)$"
-)
-
-
-def _section(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
-    """A section that a description must have."""
-    match = SECTION.search(text)
-    if (
-        not match
-        or not set(about) & {"pr", "issue"}
-        or re.search(r"\b(?:if|when|unless|optional\w*|do not|never)\b", text)
-    ):
-        return None
-    said = match["said"] or clause.codes[int(match["n"])].strip("# ")
-    if not re.fullmatch(r"[\w '/&-]{3,40}", said):
-        return None
-    words = r"\s+".join(re.escape(word) for word in said.split())
-    kinds: tuple[Text, ...] = tuple(kind for kind in about if kind in ("pr", "issue"))
-    return _draft(clause, Message(of=kinds, pattern=words, present=False, ignore_case=True))

@@ -14,7 +14,11 @@ ANY = (
 PR = r"(?:pull request|prs?|merge request|mr)s?"
 GATES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("edit", re.compile(
-        r"\bfor (?P<s4>(?:touched|changed|modified|affected) (?:areas|files|code|packages|modules|parts|"
+        r"\b(?:when|whenever|if|after|once|every time) (?P<s5>§\d+(?:(?:,| or|"
+        r" and) §\d+)*)(?: files?)? (?:changes?|(?:is|are|gets?|"
+        r"was|were|has been|have been) (?:modified|changed|updated|edited|touched)|has changed|"
+        r"have changed)\b"
+        r"|\bfor (?P<s4>(?:touched|changed|modified|affected) (?:areas|files|code|packages|modules|parts|"
         r"behaviou?r))(?=[ ,:]|$)|(?:after|when|whenever|if|once|upon|on|for)(?: you(?: have)?| making|"
         r" made| make| every| "
             r"each| any| all)*"
@@ -68,8 +72,9 @@ STEMS: dict[str, tuple[str, ...]] = {
     "push": ("push",),
     "pr": ("pr", "pull", "mr", "merge", "review", "issue"),
     "merge": ("merg",),
-    "stop": ("finish", "complet", "declar", "mark", "consider", "report", "hand", "return", "end", "claim", "finaliz",
-             "conclud", "saying", "stopping", "calling", "wrapping", "done", "presenting", "deliver", "step", "task"),
+    "stop": ("finish", "complet", "declar", "mark", "consider", "report", "hand", "return", "end", "claim",
+             "finaliz", "conclud", "saying", "stopping", "calling", "wrapping", "done", "presenting",
+             "deliver", "step", "task"),
 }  # fmt: skip
 WHO = r"(?:(?:you|we|agents?|claude|contributors?)\s)?"
 DO = (
@@ -141,8 +146,12 @@ TURNS = (
      rf" an?)? ?"
      r"(?:(?:re-?)?run(?:ning)? |execut\w+ )?(?P<list>§\d+(?:(?:,| and|, and) §\d+)*)(?P<end>.*)$", "edit"),
 )  # fmt: skip
-PLAIN = {"stop": "before finishing, run {list}", "act": "before {act}, run {list}",
-         "edit": "after changes {act}, run {list}", "lang": "after changes to {act} code, run {list}"}  # fmt: skip
+PLAIN = {
+    "stop": "before finishing, run {list}",
+    "act": "before {act}, run {list}",
+    "edit": "after changes {act}, run {list}",
+    "lang": "after changes to {act} code, run {list}",
+}
 REWRITES = tuple((re.compile(pattern), PLAIN[kind]) for pattern, kind in TURNS)
 
 

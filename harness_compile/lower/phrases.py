@@ -76,7 +76,7 @@ LIST_OF = re.compile(
 
 def forbid(clause: Clause, previous: Clause | None = None) -> list[Draft] | None:
     """A prohibition."""
-    text = clause.text
+    text = re.sub(r"^(?=(?:should|must|may|can) (?:not|never) be )", "it ", clause.text)
     match = LIST_OF.match(text)
     if match:
         verbs_of = ("read",) if match["read"] else ("edit",) if match["edit"] else ("run", "edit", "use")

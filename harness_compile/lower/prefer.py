@@ -15,7 +15,10 @@ from harness_compile.lower.normalise import Clause
 from harness_compile.lower.programs.commands import MANAGES, REPLACES, RIVALS
 from harness_compile.rules import AllOf, Argument, Command, Not, Predicate, ToolCall
 
-WHO = r"(?:(?:you|we|agents?|claude)\s)?(?:must |should |always |please )*"
+WHO = (
+    r"(?:for [a-z ]{3,30},? (?=use|run|prefer|always))?(?:(?:you|we|agents?|claude)\s)?"
+    r"(?:must |should |always |please )*"
+)
 OVER = (
     r"(?:,? (?:and |but )?(?:not|never|instead of|rather than|over|in place of|as opposed to|and not)(?: "
     r"(?:use|using|via|with))?| >|,? do not use|; never)"

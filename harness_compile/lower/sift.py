@@ -1,8 +1,8 @@
 """Which readers of the grammar can say anything of a clause, by the words in it: most of a memory is facts.
 
-A reader is asked only when the clause holds a word of each set in its row (`§` is code or a path). A set names
-every word that some form of the reader cannot do without; the tests hold the table to sentences of every form.
-Not covered: what the readers make of it.
+A reader is asked only when the clause holds a word of each set in its row (`§` is code or a path). A set
+names every word of which some form of the reader needs one; the tests hold the table to sentences of every
+form. Not covered: what the readers make of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ MOMENT = (
     "before prior after when whenever if once upon on for with at as until unless without only finish end "
     "conclude wrap final last must always ensure make require requires need needs pass passes changes "
     "edits done "
-    "run re format lint test verify validate use follow submit do sync type check look search first needed".split()
+    "run re format lint test verify validate use follow submit do sync type check look search first "
+    "needed".split()
 )
 CHECKED = (  # what may be owed where no command stands in the sentence
     "test tests suite suites lint linter linters linting formatter formatters formatting format type "

@@ -38,7 +38,8 @@ WHY = re.compile(
     r"would|could|may|"
     r"breaks|causes|leads|ensures)|they (?:are|will|can)|or (?:it|the|ci|you|we) (?:will|won't|can|is|may)|"
     r"that is what|use it|see|as described|per)\b.*"
-    r"|(?<=[§\d\w]),\s(?:it|this|that|they|these|those|doing so|i|we|ci|the (?:user|server|app|human|"
+    r"|(?<=[§\d\w]),\s(?:it|this|that|they|these|those|doing so|i|we|ci|data|everything|changes|you|"
+    r"the (?:user|server|app|human|"
     r"maintainers?|"
     r"release|pipeline|team|dev server))\s(?:is|are|was|has|have|will|would|can|may|might|already|never|"
     r"always|"
@@ -108,6 +109,6 @@ def cut(text: str) -> Tail:
         examples = next((group for group in found.groups() if group), "")
         text = text[: found.start()] + text[found.end() :]
     text = WHY.sub("", PARENTHESIS.sub("", text)).strip(" ,.:—(")
-    while (shorter := HARMLESS.sub("", text)) != text and len(shorter) > 2:
+    while (shorter := HARMLESS.sub("", text)) != text and len(shorter) >= 2:
         text = shorter.strip(" ,.:—")
     return Tail(text, ask, doubt, WHY.sub("", PARENTHESIS.sub("", examples)).strip(" ,.:"), named)

@@ -12,6 +12,7 @@ from harness_compile.lower import objects
 from harness_compile.lower.commands import read_line, use_of
 from harness_compile.lower.normalise import Clause
 from harness_compile.lower.programs.commands import DEPTH, FLAG_OWNERS, TOOLS, VERB_PROGRAMS
+from harness_compile.lower.staged import COMMIT_FILES, commit_files, places_of, staged
 from harness_compile.rules import Command, Content, Mcp, Path, Predicate, SubAgent, ToolCall
 
 RUN = re.compile(
@@ -43,12 +44,6 @@ FLAGGED = re.compile(
     r"(?P<act>[a-z][a-z -]*?)(?: (?:changes|anything|code|commits|packages))? (?:with|using|via|"
     r"by (?:using|passing|adding))"
     r" (?:the )?§(?P<n>\d+)(?: (?:flag|option))?"
-)
-COMMIT_FILES = re.compile(
-    r"^(?!add (?:new |any )*(?:files?|code|content|tests?|anything)? ?(?:to|in|under|into|inside|at) |"
-    r"add new )(?:(?:git )?(?:commit|add|check in|stage|track|check into git)(?:(?:,| or|/|, or|"
-    r" and) ?(?:push|commit|"
-    r"add|stage))*)\s(?P<what>.+)$"
 )
 
 
@@ -82,7 +77,7 @@ def meaning(
             return "deny_path_write", [objects.written(globs, exists) for globs, exists in places], "*"
         return _commands(clause, named, "")
     if found is None and named and COMMIT_FILES.match(core) and "§" not in core:
-        return _commit_files(clause, named)
+        return commit_files(clause, named)
     if found is None and GENERIC.fullmatch(core) and examples:
         return _commands(clause, examples, "")
     return found
@@ -111,7 +106,7 @@ def _meaning(
     if flagged:
         flag = clause.codes[int(flagged["n"])]
         lines = FLAG_OWNERS.get(flag, ())
-        if objects.action(clause, flagged["act"]) and lines:
+        if lines and re.match(r"(?:skip|bypass|disable|circumvent|ignore)\b", flagged["act"]):
             core = flagged["act"]
         elif (owner := VERB_PROGRAMS.get(flagged["act"].split(" ")[0])) and re.fullmatch(r"--?[\w-]+", flag):
             return "deny_command", [objects.commands(tuple(f"{line} {flag}" for line in owner))], "*"
@@ -154,7 +149,7 @@ def _meaning(
             return "toolset", [ToolCall(names=(name,))], "*"
     match = COMMIT_FILES.match(core)
     if match:
-        return _commit_files(clause, it(clause, match["what"], previous))
+        return commit_files(clause, it(clause, match["what"], previous))
     for pattern, reader in (
         (RUN, _commands),
         (EDIT, _written),
@@ -255,23 +250,6 @@ def _with_flag(command: Command, flag: str) -> Command:
     return use_of(reading).model_copy(update={"sub": command.sub}) if reading else command
 
 
-def places_of(
-    clause: Clause, what: str, *, folder: bool = False
-) -> list[tuple[tuple[str, ...], bool | None]] | None:
-    whole = objects.path_item(clause, what) if "§" not in what else None
-    if whole is not None:
-        return [whole]
-    found = []
-    for item in objects.items(what):
-        place = objects.path_item(clause, item, folder=folder)
-        if place is None and (secret := objects.secret_item(clause, item)):
-            place = (secret, None)
-        if place is None:
-            return None
-        found.append(place)
-    return found or None
-
-
 FOLDERS = frozenset(
     "node_modules dist build target vendor coverage out .git .next .venv venv __pycache__ third_party".split()
 )
@@ -338,7 +316,7 @@ def _created(clause: Clause, what: str, examples: str) -> tuple[str, list[Predic
     places = places_of(clause, match["place"], folder=True) if match else None
     if places:
         tests: list[Predicate] = [objects.written(globs) for globs, _ in places]
-        return "deny_path_write", [*tests, *_staged(places)], "*"
+        return "deny_path_write", [*tests, *staged(places)], "*"
     if "§" in what:
         places = places_of(clause, what)
         if places:
@@ -354,40 +332,6 @@ def _created(clause: Clause, what: str, examples: str) -> tuple[str, list[Predic
             "*",
         )
     return None
-
-
-def _staged(places: list[tuple[tuple[str, ...], bool | None]]) -> list[Predicate]:
-    """`git add` of such files by name."""
-    found: list[str] = []
-    for globs, _ in places:
-        for glob in globs:
-            bare = glob.removeprefix("/").removeprefix("**/")
-            folder = re.sub(r"/(?:\*\*?)?$", "", bare)
-            found += [bare] if bare == folder else [folder, f"{folder}/*", f"{folder}/"]
-            found += [f"*/{folder}" if bare == folder else f"*/{folder}/*"] if "/" not in folder else []
-    return (
-        [Command(program=("git",), sub=(("add",), ("stage",)), args=(tuple(dict.fromkeys(found)),))]
-        if found
-        else []
-    )
-
-
-def _commit_files(clause: Clause, what: str) -> tuple[str, list[Predicate], str] | None:
-    what = re.sub(r" (?:to|into|in) (?:git|the repo(?:sitory)?|version control|source control)$", "", what)
-    if not re.search(r"§|file|\.env", what):
-        return None  # "secrets": in which files is not said
-    places = places_of(clause, what, folder=True)
-    if places is None or any(exists is not None or globs == ("**",) for globs, exists in places):
-        return None
-    if any("!" in glob for globs, _ in places for glob in globs):
-        places = [
-            (tuple(glob for glob in globs if not glob.startswith("!") and glob != ".env.*"), None)
-            for globs, _ in places
-        ]
-        places = [
-            ((*globs, ".env.local", ".env.production", ".env.development"), None) for globs, _ in places
-        ]
-    return "deny_command", _staged(places), "*"
 
 
 def _read(clause: Clause, what: str, examples: str) -> tuple[str, list[Predicate], str] | None:

@@ -53,7 +53,7 @@ class Row:
     rules: list[Rule] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
-    line: list[Rule] = field(default_factory=list)  # all rules of the line, where rows share it
+    line: list[Rule] = field(default_factory=list)  # its line's rules, where rows share it
     beside: list[str] = field(default_factory=list)  # what rows of its kind on the same line quote
 
     @property
@@ -62,8 +62,8 @@ class Row:
 
     @property
     def judged(self) -> list[Rule]:
-        """The rules that decide its cases: where several rows share a line, not those whose command another of
-        these rows quotes and this one does not."""
+        """The rules that decide its cases: where several rows share a line, not those whose command
+        another of these rows quotes and this one does not."""
         own = self.gold["quote"]
         mine = [
             rule

@@ -33,8 +33,10 @@ def rules_of(text: str, *heading: str) -> tuple[Rule, ...]:
     return () if isinstance(found, NotEnforceable) else found
 
 
-def call(said: str) -> dict:
-    """`Stop`, `Read a`, `Write a`, `New a` (a file that is not there), anything else is a shell line."""
+def call(said: str | dict) -> dict:
+    """`Stop`, `Read a`, `Write a`, `New a` (a file that is not there), any other text is a shell line."""
+    if isinstance(said, dict):
+        return said
     verb, _, rest = said.partition(" ")
     if said == "Stop":
         return {"tool": "Stop", "event": "stop", "input": {}}
@@ -50,7 +52,7 @@ def call(said: str) -> dict:
     return {"tool": "Bash", "input": {"command": line}} | ({"branch": branch} if branch else {})
 
 
-def answer(rules: tuple[Rule, ...], *said: str) -> str:
+def answer(rules: tuple[Rule, ...], *said: str | dict) -> str:
     *before, last = map(call, said)
     return decide(list(rules), last, before, root=ROOT)["decision"]
 

@@ -98,7 +98,8 @@ NOUNS: tuple[tuple[str, tuple[str, ...], bool | None], ...] = (
     (r"(?:any |the )*\.?env files?|environment files?|dotenv files?", ENV, None),
     (r"(?:any |the |committed |merged )*(?:existing|old|past|previous|applied|committed|merged|historical) "
      r"(?:database |db |sql )?migrations?(?: files?)?", ("**/migrations/**", "migrations/**"), True),
-    (r"(?:any |the )*(?:database |db |sql )?migrations?(?: files?)?", ("**/migrations/**", "migrations/**"), True),
+    (r"(?:any |the )*(?:database |db |sql )?migrations?(?: files?)?",
+     ("**/migrations/**", "migrations/**"), True),
     (r"(?:any |the )*node_modules(?: folder| directory)?", ("node_modules/**", "**/node_modules/**"), None),
     (
         r"(?:any |the )*(?:ci|ci/cd|github actions?|workflow)(?: configs?| configurations?| workflows?| "
