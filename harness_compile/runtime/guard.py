@@ -2439,6 +2439,18 @@ def do_false(walk: Walk, action: Action, argv: list[str], state: State) -> bool:
     return False
 
 
+def found_names(argv: list[str]) -> str:
+    """How every path ends that `find … -name GLOB` finds, "" where that is open."""
+    if {"-o", "-or", ","} & set(argv):
+        return ""
+    globs = [
+        argv[k + 1]
+        for k in range(1, len(argv) - 1)
+        if argv[k] == "-name" and argv[k - 1] not in ("!", "-not")
+    ]
+    return re.sub(r"\[[^\]]*\]|[*?\\]+", ANY, globs[0]).lstrip(ANY) if globs else ""
+
+
 def do_find(walk: Walk, action: Action, argv: list[str], state: State) -> None:
     walk.out = None
     roots = []
@@ -2447,7 +2459,8 @@ def do_find(walk: Walk, action: Action, argv: list[str], state: State) -> None:
             break
         roots.append(word)
     roots = roots or ["."]
-    under = (roots[0] + "/" + ANY) if len(roots) == 1 else ANY
+    named = found_names(argv)
+    under = (roots[0] + "/" + ANY if len(roots) == 1 else ANY) + named
     if "-delete" in argv:
         action.accesses += [("d", path, True) for path in roots]
     i = 1
@@ -2463,7 +2476,9 @@ def do_find(walk: Walk, action: Action, argv: list[str], state: State) -> None:
                 several = argv[end : end + 1] == ["+"]
                 walk.execute(
                     [
-                        (MANY if several else under) if word == "{}" else word.replace("{}", under)
+                        (MANY if several and not named else under)
+                        if word == "{}"
+                        else word.replace("{}", under)
                         for word in inner
                     ],
                     scope,
@@ -2589,6 +2604,12 @@ def do_git(walk: Walk, action: Action, argv: list[str], state: State) -> None:
                 name = words[1]
         if name is not None:
             state.branch = (None,) if UNKNOWN.search(name) or name == "-" else (name,)
+    shown = {flag for flag, _, _ in args.flags}
+    if (sub == "branch" and "--show-current" in shown) or (
+        sub == "rev-parse" and words[1:] == ["HEAD"] and "--abbrev-ref" in shown
+    ):
+        here = action.branch or walk.files.branches(action.cwd)
+        walk.out = here[0] if len(here) == 1 and here[0] else None
     if sub == "rev-parse" and words[1:] == [] and any(flag == "--show-toplevel" for flag, _, _ in args.flags):
         walk.out = walk.root if all(one and inside(one, walk.root) for one in action.cwd) else None
 
@@ -2998,6 +3019,9 @@ def text_regex(pattern: str, ignore_case: bool) -> re.Pattern:
     return compiled(pattern, re.M | re.A | (re.I if ignore_case else 0))
 
 
+LIKE_A_FILE = Late(r"\*\.[^/*]+$|(?:^|/)(?:[^/*.][^/*]*\.\w+|\.env(?:\.[\w*]+)?)$")
+
+
 class PathGlob:
     """One gitignore pattern."""
 
@@ -3019,9 +3043,9 @@ class PathGlob:
             ("" if self.anchored else "(?:.*/)?") + path_regex(body) + "(?:/.*)?", re.S | FOLD
         )
         form = tokens(body, True, segments=True)
-        # With an unknown part in the path, `*.py` is asked of the file only: a folder that is named like a
-        # file is rare, and every `> $D/notes.md` would be undecided.
-        forms = [form] if re.search(r"\*\.[^/*]+$", body) else [form, [*form, "/", "**"]]
+        # With an unknown part in the path, `*.py`, `a.lock` and `.env` are asked of the file only: a folder
+        # that is named like a file is rare, and every `> $D/notes.md` would be undecided.
+        forms = [form] if LIKE_A_FILE.search(body) else [form, [*form, "/", "**"]]
         self.forms = forms if self.anchored else forms + [["**", "/", *one] for one in forms]
 
     def match(self, path: str) -> int:

@@ -179,6 +179,8 @@ QUIET = [
     "source .venv/bin/activate && git push",
     "declare -a x=(1 2); git push",
     "git-lfs push --all origin",
+    'git push origin "$(git branch --show-current)"',
+    'B=$(git rev-parse --abbrev-ref HEAD); git push -u origin "$B"',
 ]
 
 UNDECIDED = [
@@ -434,6 +436,25 @@ FILES: list[tuple[Any, dict[str, Any], str]] = [
     (READ, tool("Read", file_path=".envrc"), "quiet"),
     (READ, tool("Write", file_path=".env", content=""), "quiet"),
     (READ, tool("WebFetch", url="file:///elsewhere/.env"), "fired"),
+    *(
+        (READ, bash(command), "undecided")
+        for command in (
+            "find . -name '.e*' -exec cat {} +",
+            "find . -name '*.ts' -o -name x -exec cat {} +",
+            "find . ! -name '*.ts' -exec cat {} +",
+            "find . -name '*' -exec cat {} +",
+            "find . -type f -exec cat {} \\;",
+            "find . -name .env -exec cat {} \\;",
+            "find . -name '*.ts' -exec cat {} +",  # secrets/a.ts
+        )
+    ),
+    *(
+        (P(access=("read",), globs=(".env",)), bash(command), "quiet")
+        for command in (
+            "find . -name '*.ts' -exec grep -l x {} +",
+            "find . -name '*.ts' -not -path './.venv/*' -exec cat {} \\;",
+        )
+    ),
     (READ, tool("mcp__fs__get", uri=f"file://{ROOT}/.env"), "fired"),
     (READ, tool("Read", file_path="sub/secrets/a"), "quiet"),
     *((READ, bash(command), "fired") for command in READS),
