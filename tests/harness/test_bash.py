@@ -228,9 +228,9 @@ def executed(lines: list[str], work: Path, bin_: Path) -> list[list[list[str]]]:
                 now.append(word)
         found.append(argvs)
         log.unlink()
-        left = {path.name for path in work.iterdir()} - {"sub", "f1.txt", "f2.txt", "g1.txt", "f.md"}
-        for name in left:
-            (work / name).unlink()
+        for path in [*work.iterdir(), *(work / "sub").iterdir()]:
+            if path.name not in ("sub", "f1.txt", "f2.txt", "g1.txt", "f.md", "s.txt"):
+                path.unlink()
     return found
 
 
@@ -303,6 +303,7 @@ ROWS = [
     ("env A=1 sudo timeout 5 git push", [["git", "push"]]),
     ("sh -c 'git push; ls'", [["git", "push"], ["ls"]]),
     ("echo one two | xargs git", [["git", "one", "two"]]),
+    ('cd sub && fn() { git $1 "$@"; }; fn \'*\' "*"', [["git", "s.txt", "*", "*"]]),
 ]
 
 
