@@ -6,14 +6,11 @@ inside their own function, so that those of the floor work without it.
 
 from __future__ import annotations
 
-import functools
 import os
 import shlex
-import sys
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
@@ -21,7 +18,7 @@ import distill
 from distill import plan as planning
 from distill import screen
 from distill.bar import Bars
-from distill.errors import Exit, OverwriteError, StaleError, printable, user_faults
+from distill.errors import Exit, OverwriteError, StaleError, faults, printable
 from distill.memory import Memory, common, find_memory, read, residual, store, unchanged
 from distill.memory.evidence.judge import Judged, judge
 from distill.recipe import Recipe, load, recipe_digest
@@ -49,7 +46,6 @@ Sets = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the machine form instead of the table.")]
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class AskedArm(StrEnum):
@@ -59,17 +55,6 @@ class AskedArm(StrEnum):
     tokens = "tokens"
     weights = "weights"
     both = "both"
-
-
-def faults(command: F) -> F:
-    """Make a user's fault in a command one sentence and an exit code."""
-
-    @functools.wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        with user_faults(shlex.join(["distill", *sys.argv[1:]])):
-            return command(*args, **kwargs)
-
-    return wrapped  # type: ignore[return-value]
 
 
 def _version(wanted: bool) -> None:
@@ -90,7 +75,7 @@ def main(
 
 
 @app.command(epilog="distill init .\n\ndistill init notes/memory.md --to recipes/notes.yaml")
-@faults
+@faults("distill")
 def init(
     path: Annotated[
         Path, typer.Argument(help="A directory with agent memory in it, or a memory file.")
@@ -113,7 +98,7 @@ def init(
 @app.command(
     "read", epilog="distill read distill.yaml\n\ndistill read distill.yaml --json | jq '.units[].text'"
 )
-@faults
+@faults("distill")
 def read_command(recipe: RecipePath, sets: Sets = None, as_json: Json = False) -> None:
     """Read the memory into units: one statement each, with its file, line and bytes."""
     said = load(recipe, sets or [])
@@ -130,7 +115,7 @@ def read_command(recipe: RecipePath, sets: Sets = None, as_json: Json = False) -
     "distill plan distill.yaml --explain the-relay-uses-6120-0f3a\n\n"
     "distill plan distill.yaml --set 'route.overrides=[{unit: \"deploy-*\", to: tokens, because: churn}]'",
 )
-@faults
+@faults("distill")
 def plan_command(
     recipe: RecipePath,
     sets: Sets = None,
@@ -167,7 +152,7 @@ def plan_command(
 
 
 @app.command(epilog="distill synth distill.yaml\n\ndistill synth distill.yaml --set synth.per_unit=40")
-@faults
+@faults("distill")
 def synth(recipe: RecipePath, sets: Sets = None) -> None:
     """Write held-out probes, then let the base model study the memory: questions, answers, targets."""
     from distill import flow
@@ -179,7 +164,7 @@ def synth(recipe: RecipePath, sets: Sets = None) -> None:
 
 
 @app.command(epilog="distill train distill.yaml\n\ndistill train distill.yaml --set train.lr=1e-4")
-@faults
+@faults("distill")
 def train(
     recipe: RecipePath,
     sets: Sets = None,
@@ -201,7 +186,7 @@ def train(
 
 
 @app.command(epilog="distill check distill.yaml\n\ndistill check distill.yaml --set check.pass.margin=0.03")
-@faults
+@faults("distill")
 def check(recipe: RecipePath, sets: Sets = None) -> None:
     """Judge the adapter against the same memory in context; exit code 3 when it is not as good."""
     from distill import flow
@@ -219,7 +204,7 @@ def check(recipe: RecipePath, sets: Sets = None) -> None:
     epilog="distill run recipes/quickstart.yaml\n\n"
     "distill run distill.yaml --set base.model=Qwen/Qwen3-4B-Instruct-2507"
 )
-@faults
+@faults("distill")
 def run(recipe: RecipePath, sets: Sets = None) -> None:
     """Every stage, from memory to verdict; a stage that is up to date is not done again."""
     from distill import flow
@@ -246,7 +231,7 @@ def _judged(said: Recipe, report: Any) -> None:
 
 
 @app.command(epilog="distill show runs/quickstart --open")
-@faults
+@faults("distill")
 def show(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
     open_html: Annotated[bool, typer.Option("--open", help="Open the HTML report in a browser.")] = False,
@@ -259,7 +244,7 @@ def show(
 
 
 @app.command(epilog='distill ask runs/quickstart "Who maintains amber-heron?" --arm weights')
-@faults
+@faults("distill")
 def ask(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
     question: Annotated[str, typer.Argument(help="What to ask.")],

@@ -7,14 +7,19 @@ one per message. Faults of this program (a bug) are not in here: they keep their
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import re
+import shlex
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Exit(IntEnum):
@@ -140,6 +145,20 @@ def user_faults(command: str, *, debug: bool | None = None) -> Iterator[None]:
             "lower synth.batch_size or train.batch_tokens, or hold the base in fewer bits (base.quantize=nf4)"
         )
         leave(f"error: the GPU's memory is used up; {mend}", Exit.FAILED, debug)
+
+
+def faults(program: str) -> Callable[[F], F]:
+    """A decorator: a user's fault in a command of `program` becomes one sentence and an exit code."""
+
+    def decorate(command: F) -> F:
+        @functools.wraps(command)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with user_faults(shlex.join([program, *sys.argv[1:]])):
+                return command(*args, **kwargs)
+
+        return wrapped  # type: ignore[return-value]
+
+    return decorate
 
 
 def leave(sentence: str, code: Exit, debug: bool) -> None:
