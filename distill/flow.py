@@ -14,6 +14,7 @@ from typing import Any
 from distill.bar import Bars
 from distill.errors import RecordError, StaleError
 from distill.memory import Memory, context_text
+from distill.memory.evidence.hostile import why_hostile
 from distill.recipe import Recipe, recipe_digest
 from distill.records import Plan, digest_file, digest_of, write_json
 from distill.report import Report
@@ -52,7 +53,7 @@ def prepare(said: Recipe, memory: Memory, plan: Plan) -> Job:
     """Loads the base model and puts together what the teacher reads. Raises ModelError when the memory does
     not fit."""
     base = load_base(said.base.model, said.base.quantize, said.base.dtype, said.base.device)
-    secret = frozenset(unit.id for unit in memory.units if unit.secret)
+    hidden = frozenset(unit.id for unit in memory.units if unit.secret or why_hostile(unit))
     here = frozenset(plan.units("weights"))
     run = Run(said.out)
     inputs = {
@@ -64,7 +65,7 @@ def prepare(said: Recipe, memory: Memory, plan: Plan) -> Job:
     work = Work(
         said.out,
         base,
-        context_text(memory, secret),
+        context_text(memory, hidden),
         [u for u in memory.units if u.id in here and not u.secret],
         inputs,
         said.synth.batch_size,

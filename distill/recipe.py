@@ -174,8 +174,8 @@ class Train(Section):
     change.
     """
     excerpts: Share = 0.1
-    """Extra samples, as a share of those about the memory, that the student answers with a piece of the memory
-    in context. They keep it reading what is in front of it. Raise it where arm `both` is below `tokens`.
+    """Extra samples, as a share of those about the memory, that the student answers with a piece of the
+    memory in context. They keep it reading what is before it. Raise it where arm `both` is below `tokens`.
     """
     warmup: Share = 0.03
     """Share of the steps in which lr climbs to its peak. Raise it when the first steps jump."""
