@@ -36,7 +36,7 @@ REFUSED = [
     ("Do not run `pytest` without a path", ["pytest"], ["pytest tests/a.py"]),
     ("❌ Never use `sudo npm`", ["sudo npm i x"], ["npm i x", "sudo ls"]),
     ("Do not create git tags or GitHub releases.", ["git tag v1", "gh release create v1"], ["git tag"]),
-    ("Never bump the version.", ["npm version patch"], ["npm view x"]),
+    ("Do not bump package versions.", ["npm version patch"], ["npm view x"]),
     ("Never add dependencies to the root `pyproject.toml`", ["uv add x"], ["uv sync"]),
     ("Make sure you never run `make nuke`", ["make nuke"], ["make"]),
     ("Use `python3`, not `python`", ["python a.py"], ["python3 a.py"]),
@@ -118,7 +118,7 @@ OWED = [
     ("When done, run the lint and typecheck commands (`npm run lint`, `npm run types`)",
      [("Write a.ts", "npm run lint", "Stop")], [("Write a.ts", "npm run lint", "npm run types", "Stop")]),
     ("Rust changes: run `cargo clippy`", [("Write a.rs", "Stop")], [("Write a.py", "Stop")]),
-    ("Before working on any issue, run `gh issue view <number>`.", ["gh pr create -t x -b y"],
+    ("Before starting work on an issue, run `gh issue view <id>`.", ["gh pr create -t x -b y"],
      [("gh issue view 4", "gh pr create -t x -b y")]),
     ("TypeScript must compile without errors: `npx tsc --noEmit`", [("Write a.ts", "Stop")],
      [("Write a.ts", "npx tsc --noEmit", "Stop")]),
@@ -184,7 +184,7 @@ Do not default to `any`.
 Unclear requirements → ask.
 Use `make check` when you need a quick look.
 `eslint --fix` must not be used on the whole repo
-Work within: `apps/api`
+Work in: `services/` and `lib/`
 Never squash errors.
 Tests are run before merging by the merge queue.
 To run the linter before committing, install the hooks.""".splitlines()
