@@ -90,6 +90,8 @@ def without(change: str) -> object:
 def test_a_guard_that_fails_lets_nothing_through(tmp_path: Path, harness: str, change: str) -> None:
     from harness_compile.verify.live.failures import attempt
 
+    if change == "no python" and harness == "deepagents":
+        pytest.skip("its guard is run by the python that runs the agent")
     if change == "no python":
         bundle = bundle_of(harness, tmp_path, ("commit-prefix",), python="no-such-python")
         came = attempt(bundle, PROGRAMS, install)

@@ -41,7 +41,8 @@ def start(program: Program, place: Place, url: str, prompt: str) -> Start:
         "DEEPAGENTS_CODE_PRICES_AUTO_UPDATE": "0",
         "LANGGRAPH_CLI_NO_ANALYTICS": "1",
     }
-    return Start((*program.argv, *words, "-q", "--no-interpreter"), env)
+    more = ("-q", "--no-interpreter", "--max-turns", "500")
+    return Start((*program.argv, *words, *more), env)
 
 
 def native(call: dict[str, Any], place: Place) -> Native | None:
