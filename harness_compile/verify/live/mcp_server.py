@@ -17,7 +17,8 @@ def answer(request: dict) -> dict | None:
         about = {"name": server, "version": "1.0.0"}
         return {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": about}
     if method == "tools/list":
-        return {"tools": [{"name": name, "description": name, "inputSchema": SCHEMA} for name in tools]}
+        about = {"inputSchema": SCHEMA, "annotations": {"readOnlyHint": True}}  # else dcode wants a human
+        return {"tools": [{"name": name, "description": name, **about} for name in tools]}
     if method == "tools/call":
         with open(log, "a", encoding="utf-8") as file:
             file.write(f"mcp__{server}__{given.get('name')}\x1e\n")
