@@ -99,25 +99,33 @@ def write_probes(
     """Probes of every unit without a secret, in the order of the units, and how many were dropped for what.
 
     `write(prompts, seed)` is the base model with the memory in context, sampled: one question a prompt.
-    `per_unit` counts test probes; a dev probe comes on top for every four. With fewer than `min_probes` test
-    probes in all, units that have probes to spare give more. About
-    `cloze_share` of a unit's probes are cloze, more where the model's questions were dropped, fewer where
-    sentences are short. The same arguments give the same probes.
+    `per_unit` counts test probes; a dev probe comes on top for every five. With fewer than `min_probes` test
+    probes in all, units that have probes to spare give more. A share `cloze_share` of the units, drawn by the
+    seed, has clozes among its probes, about as large a share of them as that; the other clozes are left for
+    training, except where a unit has no other probe. The same arguments give the same probes.
     """
     units = [unit for unit in units if not unit.secret]
     dropped: Counter[str] = Counter()
     wanted = per_unit + -(-per_unit // DEV)
     cuts = {unit.id: _cloze_probes(unit, memory, seed) if cloze_share > 0 else [] for unit in units}
     least = math.ceil(wanted * (1 - cloze_share))
-    need = {name: max(least, wanted - len(cut)) if cloze_share < 1 else 0 for name, cut in cuts.items()}
-    written = _written(units, memory, write, need, seed, dropped)
-    pool = {name: (written[name], cut) for name, cut in cuts.items()}
-    clean = _once_each([probe for both in pool.values() for group in both for probe in group], dropped)
-    ordered = {
-        name: _mixed([p for p in asked if p.id in clean], [p for p in cut if p.id in clean], cloze_share)
-        for name, (asked, cut) in pool.items()
+    held = {name for name in cuts if random.Random(f"{seed} {name} held").random() < cloze_share}
+    need = {
+        name: max(least, wanted - (len(cut) if name in held else 0)) if cloze_share < 1 else 0
+        for name, cut in cuts.items()
     }
+    written = _written(units, memory, write, need, seed, dropped)
+    pool = [probe for name, cut in cuts.items() for probe in (*written[name], *cut)]
+    clean = _once_each(pool, dropped)
+    ordered, spare = {}, {}
+    for name, cut in cuts.items():
+        asked = [probe for probe in written[name] if probe.id in clean]
+        hidden = [probe for probe in cut if probe.id in clean]
+        now = hidden if name in held or not asked else []
+        ordered[name], spare[name] = _mixed(asked, now, cloze_share), hidden[len(now) :]
     share = wanted
+    if _tests(ordered, share) < min_probes:
+        ordered = {name: [*probes, *spare[name]] for name, probes in ordered.items()}
     while _tests(ordered, share) < min_probes and any(len(probes) > share for probes in ordered.values()):
         share += 1
     return [probe for probes in ordered.values() for probe in _split(probes[:share])], dict(

@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-SHARES = {"recall": 0.36, "apply": 0.18, "reverse": 0.08, "summary": 0.28, "abstain": 0.1}
+SHARES = {"recall": 0.32, "apply": 0.14, "reverse": 0.08, "summary": 0.36, "abstain": 0.1}
 
 
 def next_questions(

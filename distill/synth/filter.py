@@ -56,6 +56,13 @@ def _flat(text: str) -> str:
     return " ".join(text.split())
 
 
+def asked(question: str) -> str:
+    """What two questions have in common when they ask for the same: their words, and of a request to go on
+    with a line the words it shows."""
+    cites = _CITES.match(question)
+    return normal(question[cites.end() :] + " …" if cites and question[0] not in "Qq" else question)
+
+
 def misquotes(question: str, memory: str, unknown: bool = False) -> str | None:
     """Why a request to quote or complete the memory has no one answer, or None. `unknown`: it may cite what
     the memory does not say."""

@@ -20,7 +20,7 @@ from distill.records import Header, Record, append_record, resume_jsonl
 from distill.synth.coverage import coverage, next_questions
 from distill.synth.dataset import Conversation, join, read_part, write_dataset, write_part
 from distill.synth.families import FAMILIES
-from distill.synth.filter import abstained, bad_answer, bad_question, misquotes, normal
+from distill.synth.filter import abstained, asked, bad_answer, bad_question, misquotes
 from distill.synth.teacher import Answer
 
 PIECE = 128  # questions of one piece: what a kill can cost
@@ -135,7 +135,7 @@ def self_study(
         "kept": len(study.conversations),
         "dropped": dict(sorted(study.dropped.items())),
         "families": dict(sorted(Counter(c.family for c in study.conversations).items())),
-        "coverage": coverage(units, [u for c in study.conversations for u in c.units], per_unit),
+        "coverage": coverage(units, study.kept.elements(), per_unit),
     }
     if warnings := teacher.warnings():
         manifest["warnings"] = warnings
@@ -179,7 +179,7 @@ def _round(
     study.asked += len(jobs)
     fresh = []
     for q in written:
-        key = normal(q.text)
+        key = asked(q.text)
         reason = (
             bad_question(q.text)
             or ("duplicate question" if key in study.seen else None)
@@ -224,7 +224,7 @@ def _round(
                 continue
             rows.append(i)
             study.conversations.append(c)
-            if c.units:
+            if c.units and c.family != "abstain":  # what abstains says nothing of the unit
                 study.kept[c.units[0]] += 1
         study.parts.append(tensors)
         study.rows.append(rows)
