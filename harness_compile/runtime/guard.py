@@ -3711,6 +3711,9 @@ class Call:
         self.raw = call
         tool, given = call.get("tool"), call.get("input")
         self.tool = tool if isinstance(tool, str) else ""
+        more = call.get("readings")  # what else the tool may be: a rule about any of them holds
+        more = [one for one in more if isinstance(one, str)] if isinstance(more, list) else []
+        self.tools = (self.tool, *more)
         self.input = given if isinstance(given, dict) else {}
         event = call.get("event")
         self.event = (
@@ -3746,19 +3749,17 @@ class Call:
         prompt = call.get("prompt", self.input.get("prompt") if self.event == "prompt" else None)
         self.prompt = prompt if isinstance(prompt, str) else ""
         self.ok = call.get("ok") if isinstance(call.get("ok"), bool) else None
-        self.actions = self.take_apart()
+        self.actions = [action for name in self.tools for action in self.take_apart(name)]
 
-    def take_apart(self) -> list[Action]:
+    def take_apart(self, tool: str) -> list[Action]:
         text = self.input.get("command", self.input.get("cmd"))
         if isinstance(text, list) and text and all(isinstance(one, str) for one in text):
             text = " ".join(map(quote, text))
         shell = (
-            isinstance(text, str)
-            and self.tool not in NO_SHELL
-            and (self.tool == "Bash" or SHELL_NAMES.search(self.tool))
+            isinstance(text, str) and tool not in NO_SHELL and (tool == "Bash" or SHELL_NAMES.search(tool))
         )
         if not shell or not isinstance(text, str):
-            action = Action(None, (self.cwd,), self.tool, self.input)
+            action = Action(None, (self.cwd,), tool, self.input)
             action.branch = self.disk.branches((self.cwd,)) if self.disk.branch is not None else ()
             action.agent, action.ok = self.agent, self.ok
             return [action]
@@ -3769,8 +3770,8 @@ class Call:
         text = re.sub("[\1-\4]", ANY, text.replace("\0", ""))
         actions = Walk(self.root, self.disk).line(text, (cwd,), ())
         for action in actions:
-            action.tool, action.input, action.agent, action.ok = self.tool, self.input, self.agent, self.ok
-        return actions or [Action([], (cwd,), self.tool, self.input)]
+            action.tool, action.input, action.agent, action.ok = tool, self.input, self.agent, self.ok
+        return actions or [Action([], (cwd,), tool, self.input)]
 
 
 def files(action: Action, disk: Disk) -> list[tuple[str, Place]]:
@@ -4418,12 +4419,13 @@ def rule_keys(rule: dict) -> set[str]:
 
 def call_keys(call: Call) -> tuple[set[str], set[str]]:
     """The keys of a call, and the beginnings of those of which it may have any."""
-    keys = {"*", "t*", "t:" + call.tool, "h*"}
+    keys = {"*", "t*", "h*", *("t:" + one for one in call.tools)}
     wild: set[str] = set()
     if call.agent or call.tool in ("Task", "Agent"):
         keys.add("a*")
-    if call.tool.startswith("mcp__"):
-        keys |= {"s*", "s:" + call.tool[5:].partition("__")[0]}
+    for one in call.tools:
+        if one.startswith("mcp__"):
+            keys |= {"s*", "s:" + one[5:].partition("__")[0]}
     for action in call.actions:
         if action.loose:
             wild |= {"c:", "n:", "x:", "h:"}
@@ -4498,7 +4500,9 @@ class Index:
 
 def tool_matches(rule: dict, call: Call) -> bool:
     tool = rule.get("tool", "*")
-    return tool == "*" or any(glob_word(one.strip(), call.tool) == YES for one in tool.split("|"))
+    return tool == "*" or any(
+        glob_word(one.strip(), name) == YES for one in tool.split("|") for name in call.tools
+    )
 
 
 def evaluate(rule: dict, call: Call, session: Session) -> tuple[int, Action]:

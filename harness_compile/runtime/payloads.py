@@ -72,7 +72,21 @@ DEEPAGENTS = {
     "web_search": ("WebSearch", {}),
     "write_todos": ("TodoWrite", {}),
 }
-DCODE = {"task": ("Task", {"description": "prompt"}), "delete": ("Delete", {}), "Agent": ("Task", {})}
+DCODE = {
+    "task": ("Task", {"description": "prompt"}),
+    "delete": ("Delete", {}),
+    "Agent": ("Task", {}),
+    "fetch_url": ("WebFetch", {}),
+    "web_search": ("WebSearch", {}),
+    "write_todos": ("TodoWrite", {}),
+}
+# dcode's own tools whose names look as if a server's name stood before them.
+DCODE_OWN = {
+    *DEEPAGENTS,
+    *("ask_user", "compact_conversation", "create_temp_artifact", "delete_temp_artifact", "get_goal"),
+    *("get_current_thread_id", "get_rubric", "js_eval", "update_goal"),
+    *("start_async_task", "check_async_task", "update_async_task", "cancel_async_task", "list_async_tasks"),
+}
 TOOLS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
     "claude_code": SAME,
     "dcode": DCODE,
@@ -150,8 +164,19 @@ def renamed(given: dict, keys: dict[str, str]) -> dict:
     return fields
 
 
+def mcp_names(name: str) -> list[str]:
+    """The MCP tools that a name of dcode's may stand for. Its hooks see `server_tool` (read off 0.1.57: they
+    look for the server under a key that its MCP loader does not write), and both may hold underscores.
+    """
+    if name in DCODE_OWN or (name.startswith("mcp__") and "__" in name[5:]):
+        return []
+    places = [place for place in range(1, len(name) - 1) if name[place] == "_"]
+    return [f"mcp__{name[:place]}__{name[place + 1 :]}" for place in places]
+
+
 def neutral(shape: str, payload: dict) -> dict:
-    """The neutral call of a payload, with `session` and `id` beside it.
+    """The neutral call of a payload, with `session` and `id` beside it, and with `readings`, the other names
+    that its tool may have, where the harness's name for it is ambiguous.
 
     Raises ValueError: no such shape, or the payload is no object.
     """
@@ -168,6 +193,8 @@ def neutral(shape: str, payload: dict) -> dict:
     tool, keys = TOOLS[shape].get(name, (name, {}))
     if shape in ("openclaw", "pi") and tool == name and "__" in name and not name.startswith("mcp__"):
         tool = "mcp__" + name
+    readings = mcp_names(name) if shape == "dcode" and tool == name else []
+    tool = readings[0] if readings else tool
     fields = renamed(given, keys)
     root = text_of(payload, "root")
     if payload.get("virtual") is True and root:  # a backend whose `/` is the project
@@ -175,6 +202,8 @@ def neutral(shape: str, payload: dict) -> dict:
             if isinstance(fields.get(key), str) and fields[key].startswith("/"):
                 fields[key] = root.rstrip("/") + fields[key]
     call: dict = {"event": event, "tool": tool, "input": fields}
+    if readings:
+        call["readings"] = [*readings[1:], name]
     if not tool:
         call["tool"] = {"stop": "Stop", "prompt": "Prompt", "session_start": "SessionStart"}.get(event, "")
     cwd = text_of(payload, "cwd", "working_directory", "workingDirectory")
@@ -303,8 +332,8 @@ def payload(shape: str, call: dict) -> dict:
         if known == tool:
             native, keys = name, names
             break
-    if shape == "openclaw" and tool.startswith("mcp__"):
-        native = tool[5:]
+    if shape in ("openclaw", "dcode") and tool.startswith("mcp__"):
+        native = tool[5:] if shape == "openclaw" else tool[5:].replace("__", "_", 1)
     fields = renamed(call.get("input", {}), {value: key for key, value in keys.items()})
     out: dict = {key: call[key] for key in ("cwd", "root", "branch", "exists") if key in call}
     out[EVENT_KEY[shape]] = NATIVE[shape][NEUTRAL.index(event)]

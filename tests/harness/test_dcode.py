@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness_compile.backends import dcode
-from harness_compile.rules import Rule
+from harness_compile.rules import AllOf, Always, Mcp, Message, Not, Rule
 from tests.harness.made_up import (
     ASK,
     HOSTILE_RULE,
@@ -24,6 +24,9 @@ from tests.harness.made_up import (
     check_golden,
     check_hostile,
     compiled,
+    no,
+    rule,
+    yes,
 )
 
 
@@ -116,6 +119,37 @@ def test_calls_are_refused_or_run(installed: Installed) -> None:
         assert (status, out) == (2, "") and err.strip(), (name, given)
     for name, given in (("Bash", {"command": "git push"}), ("Write", {"file_path": "a.py", "content": ""})):
         assert tool(installed, name, given) == (0, "", "")
+
+
+MCP = {
+    "deny": {"when": Mcp(server=("my_forge",), tools=("pull_merge",))},
+    "every tool of it": {"when": Mcp(server=("my_*",), tools=("*",))},
+    "by its name": {"when": Always(), "tool": "mcp__my_forge__pull_merge"},
+    "hidden": {"when": Always(), "tool": "mcp__my_forge__*", "effect": "hide"},
+    "not the other": {"when": AllOf(of=(Mcp(server=("my_forge",)), Not(of=Mcp(tools=("pull_show",)))))},
+}
+
+
+@pytest.mark.parametrize("name", MCP)
+def test_a_rule_about_an_mcp_tool_holds_however_its_name_is_cut(tmp_path: Path, name: str) -> None:
+    cases = [yes({"tool": "mcp__my_forge__pull_merge"}), no({"tool": "mcp__your_forge__pull_merge"})]
+    about = {"effect": "deny", **MCP[name]}
+    no_merge = rule("no-merge", cases=cases, **about)
+    where = Installed(tmp_path, dcode.BACKEND, (no_merge,), python=sys.executable)
+    status, out, err = tool(where, "my_forge_pull_merge", {"number": 1})
+    assert (status, out) == (2, "") and "no-merge" in err
+    for other in ("your_forge_pull_merge", "merge_my_forge", "js_eval", "write_todos", "ask_user"):
+        assert tool(where, other, {"number": 1}) == (0, "", ""), other
+
+
+def test_a_message_in_an_mcp_tool_is_seen(tmp_path: Path) -> None:
+    when = Message(of=("pr",), part="subject", pattern="^feat: ", present=False)
+    call = {"tool": "mcp__forge__create_pull_request"}
+    cases = [yes({**call, "input": {"title": "things"}}), no({**call, "input": {"title": "feat: things"}})]
+    titles = rule("pr-title", when, "deny", cases)
+    where = Installed(tmp_path, dcode.BACKEND, (titles,), python=sys.executable)
+    assert tool(where, "forge_create_pull_request", {"title": "things"})[0] == 2
+    assert tool(where, "forge_create_pull_request", {"title": "feat: things"}) == (0, "", "")
 
 
 def test_what_the_model_is_told(installed: Installed) -> None:

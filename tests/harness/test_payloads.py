@@ -124,6 +124,42 @@ NATIVE: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(
+    ("name", "tool", "readings"),
+    [
+        ("forge_merge", "mcp__forge__merge", ["forge_merge"]),
+        (
+            "my-forge_pull_list",
+            "mcp__my-forge__pull_list",
+            ["mcp__my-forge_pull__list", "my-forge_pull_list"],
+        ),
+        ("a__b", "mcp__a___b", ["mcp__a___b", "a__b"]),
+        ("mcp__forge__merge", "mcp__forge__merge", None),
+        ("mcp__merge", "mcp__mcp___merge", ["mcp__mcp___merge", "mcp__merge"]),
+        ("_merge", "_merge", None),
+        ("merge_", "merge_", None),
+        ("Bash", "Bash", None),
+        ("js_eval", "js_eval", None),
+        ("compact_conversation", "compact_conversation", None),
+        ("list_async_tasks", "list_async_tasks", None),
+        ("fetch_url", "WebFetch", None),
+        ("web_search", "WebSearch", None),
+        ("write_todos", "TodoWrite", None),
+    ],
+)
+def test_an_mcp_tool_of_dcode_is_every_server_that_its_name_may_begin_with(
+    name: str, tool: str, readings: list[str] | None
+) -> None:
+    call = payloads.neutral("dcode", {"hook_event_name": "PreToolUse", "tool_name": name, "tool_input": {}})
+    assert (call["tool"], call.get("readings")) == (tool, readings)
+
+
+def test_only_dcode_has_names_of_tools_that_may_be_several() -> None:
+    for shape in set(payloads.SHAPES) - {"dcode"}:
+        given = {"toolName": "forge_merge", "tool_name": "forge_merge"}
+        assert "readings" not in payloads.neutral(shape, given), shape
+
+
+@pytest.mark.parametrize(
     ("shape", "native", "wanted"), NATIVE, ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_a_payload_as_the_harness_sends_it(
