@@ -57,8 +57,11 @@ HOOKS: dict[Event, str] = {
 }
 
 # Constant: looks upwards for a project with rules, lets pass where there is none, else runs the user's guard.
+# A guard that is missing or broken is one sentence, which the model reads; the exit status refuses.
+LOST = f"the guard in {HOME} is missing or broken, so this is refused; run `harness-compile apply` again\n"
 CODE = (
     "import os,signal,sys;"
+    f"sys.excepthook=lambda*_:sys.stderr.write({LOST!r});"
     f"signal.alarm({ALARM});"
     "d=os.path.realpath(os.getcwd());"
     "p=[q for i in range(d.count('/')+1)for q in[d.rsplit('/',i)[0]+'/"

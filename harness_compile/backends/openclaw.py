@@ -16,6 +16,9 @@ By what was observed on 2026.9.6. What shaped this module:
 - Prompt hooks need `allowConversationAccess`, which is emitted where a rule needs one of them, and only
   then.
 - An agent that is started from the command line cannot ask: its approvals are refused.
+- `before_agent_finalize` may ask for one more pass, but once a call of the turn may have changed something
+  (a shell command, a write) OpenClaw ends the turn whatever is answered, so no rule about the end of a
+  turn is carried. The hooks and the result middleware live in different copies of the plugin's module.
 
 Not covered: exec approvals, sandboxes and session modes; other runtimes (codex, claude-cli) whose own tools
 do not pass through plugins.
@@ -53,7 +56,11 @@ INDEX = f"{HOME}/index.ts"
 CONFIG = "~/.openclaw/openclaw.json"
 PLUGIN = tuple(f"openclaw_plugin/{name}" for name in ("index.ts", "openclaw.plugin.json", "package.json"))
 SHIPPED = (*PLUGIN, "ask_guard.mjs", "guard.py", "payloads.py")
-TALKING = ("session_start", "prompt", "stop")  # events whose hooks see the conversation
+TALKING = ("session_start", "prompt")  # events whose hooks see the conversation
+CARRIES = {pair: carry for pair, carry in USUAL.items() if pair[0] != "stop"}
+NO_STOP = (
+    "OpenClaw ends a turn in which a call may have changed something, whatever a plugin answers to its end"
+)
 
 AGENT_EXEC = (
     "`openclaw agent exec`, which loads no plugins: start `openclaw agent --local` or the gateway instead"
@@ -84,7 +91,7 @@ NOTES = (
     "Each tool call costs one start of Python, some 25 ms on a quiet machine.",
 )
 CONVERSATION = (
-    "Rules at the start of a session, on a prompt or at the end of a turn need "
+    "Rules at the start of a session or on a prompt need "
     "`plugins.entries.harness-compile.hooks.allowConversationAccess`: the plugin then sees what is said."
 )
 
@@ -136,8 +143,6 @@ def _ways(rule: Rule) -> Iterator[str]:
     yield RUNTIMES
     if rule.event in ("session_start", "prompt"):
         yield "`allowPromptInjection: false` for the plugin, which keeps its texts out"
-    if rule.event == "stop":
-        yield "the agent may stop after it was kept going three times in a row, or when the guard takes 15 s"
     yield SHARED
 
 
@@ -163,7 +168,8 @@ BACKEND = Backend(
     name=NAME,
     title="OpenClaw",
     version=VERSION,
-    carries=USUAL,
+    carries=CARRIES,
+    lost={"stop": NO_STOP},
     emit=emit,
     shapes=(NAME,),
     ask_alone="refused",

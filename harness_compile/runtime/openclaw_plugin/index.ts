@@ -3,23 +3,30 @@
 // Written for OpenClaw 2026.9.6. It is quiet in workspaces that have no rules. A fault of the guard is answered as
 // the bundle's on_error says; a fault of this file blocks the call (OpenClaw blocks when before_tool_call throws
 // or takes longer than its time). Not covered: `openclaw agent exec`, which loads no plugins; a plugin that
-// rewrites parameters, of which this one sees only the original; other runtimes' own tools.
+// rewrites parameters, of which this one sees only the original; other runtimes' own tools; the end of a turn, which
+// OpenClaw does not hold up once a call may have changed something.
 
 import { definePluginEntry } from "openclaw/plugin-sdk/plugin-entry";
 import { ask, project, verdict } from "./ask_guard.mjs";
 
 const ID = "harness-compile";
-const AGAIN = 3; // how often in a row the end of a turn is held up
 const KEPT = 1000; // sessions and calls that are remembered
+
+// OpenClaw registers this plugin several times in one process, each time from a module of its own, and calls the hooks
+// of one and the middleware of another: what they share is kept where all of them find it.
+const SHARED = Symbol.for(`${ID}.shared`);
+const shared = (globalThis[SHARED] ??= {
+  places: new Map(), // workspace: its project, so that rules which vanish are missed
+  starts: new Map(), // session: what its start is told
+  beside: new Map(), // call: text that goes with its result
+});
 
 export default definePluginEntry({
   id: ID,
   name: "harness-compile",
   description: "Asks the rules that were compiled from a workspace's memory before every tool call.",
   register(api) {
-    const places = new Map(); // workspace: its project, so that rules which vanish are missed
-    const starts = new Map(); // session: what its start is told
-    const beside = new Map(); // call: text that goes with its result
+    const { places, starts, beside } = shared;
 
     function keep(map, key, value) {
       map.set(key, value);
@@ -137,20 +144,6 @@ export default definePluginEntry({
           if (said.tell) result.prependContext = said.tell;
         }
         return result;
-      },
-      { timeoutMs: 30_000 },
-    );
-
-    api.on(
-      "before_agent_finalize",
-      async (event, ctx) => {
-        const place = here(event, ctx);
-        if (!place || !place.events.has("stop")) return undefined;
-        const { said } = await asked("before_agent_finalize", event, ctx, place, {});
-        const text = said.again ?? said.refuse ?? said.ask ?? said.tell;
-        if (!text) return undefined;
-        const retry = { instruction: text, idempotencyKey: ID, maxAttempts: AGAIN };
-        return { action: "revise", reason: text, retry };
       },
       { timeoutMs: 30_000 },
     );

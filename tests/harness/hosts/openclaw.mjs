@@ -18,8 +18,11 @@ const api = {
     registered.push(["middleware", options]), ((handlers.middleware ??= []).push(handler))
   ),
 };
+// As OpenClaw does: one module for the tool hooks, another one for the middleware.
 const plugin = (await import(pathToFileURL(path).href)).default;
-plugin.register(api);
+plugin.register({ ...api, registerAgentToolResultMiddleware: () => {} });
+const other = (await import(`${pathToFileURL(path).href}?again`)).default;
+other.register({ ...api, on: () => {} });
 const results = [];
 for (const [name, event, more] of given.steps) {
   let said;
