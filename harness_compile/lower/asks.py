@@ -79,7 +79,10 @@ def ask(clause: Clause, previous: Clause | None = None) -> list[Draft] | None:
 
 def ask_about(clause: Clause, phrase: str, previous: Clause | None = None) -> list[Draft] | None:
     """Drafts that ask before a list of things is done; `rest` says what was not readable."""
-    tail = tails.cut(re.sub(r"^(?:you |any |running any of )", "", phrase))
+    phrase, either = tails.remedy(re.sub(r"^(?:you |any |running any of )", "", phrase), listed=clause.framed)
+    if either:
+        return None
+    tail = tails.cut(phrase)
     whole = _ask_one(clause, tail.core, tail.examples, previous, tail.named)
     if whole is not None:
         return whole

@@ -263,3 +263,28 @@ def read_script(line: str) -> list[Command] | None:
             command.model_copy(update={"cwd": (f"/{bare}",)}) if bare and "<" not in bare else command
         )
     return found or None
+
+
+# First words of what stands in code marks behind "run" and is no command line: SQL, a piece of a program.
+NO_PROGRAM = frozenset(
+    "select drop delete insert update alter truncate create grant revoke with begin commit rollback from "
+    "import export return new await async def class const let var function if for while until case do then "
+    "else end print throw raise try use the a an all any every no not and or in on cd set unset".split()
+)
+
+
+def unknown_command(line: str) -> Command | None:
+    """The uses of a program that is not known, where its line is of plain words ("tool sub --flag"): with an
+    argument at least, for a word alone may be the name of anything."""
+    words = line.split(" ")
+    if len(words) < 2 or words[0] in NO_PROGRAM or known(words[0]):
+        return None
+    if not re.fullmatch(r"[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*", words[0]):
+        return None
+    if not all(re.fullmatch(r"-{0,2}[A-Za-z0-9][\w./:-]*", word) for word in words[1:]):
+        return None
+    sub = tuple(words[1:2]) if re.fullmatch(r"[a-z][\w:-]*", words[1]) else ()
+    rest = words[1 + len(sub) :]
+    flags = tuple((word,) for word in rest if word.startswith("-"))
+    args = tuple((word,) for word in rest if not word.startswith("-"))
+    return Command(program=(words[0],), sub=(sub,) if sub else (), flags=flags, args=args)

@@ -7,6 +7,7 @@ F before X", and lists of commands under a heading that says when. Not covered: 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from harness_compile.lower.commands import read_script
 from harness_compile.lower.draft import Draft
@@ -53,6 +54,11 @@ CHECKS = re.compile(
     r"tsc|black|vet|pyright|compile"
 )
 
+OTHER = re.compile(
+    r",? (?:and |but )?(?:not|instead of|rather than|over|in place of|as opposed to) (?:with |via |"
+    r"using |through )?(?:the )?§\d+.*$"
+)
+
 
 def require(
     clause: Clause,
@@ -95,6 +101,10 @@ def require(
     ):
         return None
     named = own or list(gates)
+    other = OTHER.search(rest)
+    if other and not named:
+        return None  # one command over another: `prefer`
+    rest = rest[: other.start()] if other else rest
     match = RUN.match(rest) or PASS.match(rest)
     if text.startswith("to ") and own:
         return None  # says how, not that
@@ -120,7 +130,9 @@ def require(
         if not all(CHECKS.search(words_of(command)) for group in lines for command in group):
             return None
         named = [("stop", "")]
-    return drafts_for(clause, named, lines, text)
+    drafts = drafts_for(clause, named, lines, text)
+    said = clause.shown(other[0].strip(" ,")) if other else ""
+    return drafts and [replace(draft, rest=said or draft.rest) for draft in drafts]
 
 
 NO_CHECKS = frozenset(

@@ -290,11 +290,12 @@ def _variants(clause: Clause, frame: Frame) -> list[Clause]:
     own = phrases.NEVER.match(text) or re.search(r"\b(?:never|do not)\b", text)
     if frame.ask:
         core = re.sub(r"^(?:before|when|if you (?:need|want) to|if) ", "", text)
-        found = [clause.with_text(f"ask before {core}"), *found]
+        found = [clause.with_text(f"ask before {core}", framed=True), *found]
     elif frame.never and not own:
-        found = [clause.with_text(f"do not {base(text)}"), clause.with_text(f"do not use {text}"), *found]
+        said = (f"do not {base(text)}", f"do not use {text}")
+        found = [*(clause.with_text(one, framed=True) for one in said), *found]
     elif frame.verb and not own:
-        found = [clause.with_text(f"do not {frame.verb} {_head(text)}"), *found]
+        found = [clause.with_text(f"do not {frame.verb} {_head(text)}", framed=True), *found]
     return found
 
 

@@ -37,6 +37,8 @@ NAMED = re.compile(
     rf"(?P<name>{NAMES})\b)(?P<rest>.*)$"
 )
 
+OTHER = re.compile(r"\b(?:not|instead of|rather than|over|as opposed to|in place of)\b")  # `prefer` reads it
+
 
 def by_name(clause: Clause, named: list[tuple[str, str]], rest: str, *, strong: bool) -> list[Draft] | None:
     """A check that is named by what it does and by its tool: "format with ruff"."""
@@ -50,7 +52,7 @@ def by_name(clause: Clause, named: list[tuple[str, str]], rest: str, *, strong: 
         ]
         return drafts_for(clause, moments or [("stop", "")], [ways], "")
     match = NAMED.match(rest)
-    if not match or LATER.search(rest):
+    if not match or LATER.search(rest) or OTHER.search(match["rest"]):
         return None
     verb = (
         next(match[key] for key in ("verb", "verb2", "verb3", "verb4") if match[key])

@@ -93,12 +93,13 @@ LEAD = re.compile(r"^(?:[-*+•>#]+\s*|\[[ x]\]\s*|\(?\d{1,2}[.)]\s+|[|]\s*)+")
 @dataclass(frozen=True)
 class Clause:
     """A sentence or part of one: `text` with marks, the `codes` that the marks stand for, and its place in
-    the text it was cut from.
+    the text it was cut from. `framed`: its first words come from the heading above it.
     """
 
     text: str
     codes: tuple[str, ...]
     raw: str
+    framed: bool = False
 
     def code(self, mark: str) -> str:
         """The code that a mark like `§0` stands for."""
@@ -108,9 +109,9 @@ class Clause:
         """A part of the text with its codes in the place of their marks, for people."""
         return re.sub(r"§(\d+)", lambda match: f"`{self.codes[int(match[1])]}`", text)
 
-    def with_text(self, text: str) -> Clause:
+    def with_text(self, text: str, *, framed: bool = False) -> Clause:
         """The same codes under another text."""
-        return Clause(text.strip(" ,;:—"), self.codes, self.raw)
+        return Clause(text.strip(" ,;:—"), self.codes, self.raw, framed or self.framed)
 
 
 def hostile(text: str) -> str:
@@ -183,9 +184,11 @@ def is_code(text: str) -> bool:
 
 CUT = re.compile(
     r";\s+|\s—\s(?=(?:do not|never|always|use|run|must|only|ask|avoid|prefer|no)\b)"
-    r"|[,:]?\s(?:and|but|or)\s(?=(?:never|always|do not|must not|avoid|prefer|should not|you must)\b)"
-    r"|,\s(?=(?:never|do not|always|must not)\b)(?!never (?:bare |raw |the |plain )?(?:§\d+|"
-    r"[a-z0-9]+)\.?$)|\sand\s(?=(?:run|use)\s§)"
+    r"|[,:]?\s(?:and|but|or)\s(?!never (?:with|via|using) §\d+\.?$)"
+    r"(?=(?:never|always|do not|must not|avoid|prefer|should not|you must)\b)"
+    r"|,\s(?=(?:never|do not|always|must not)\b)(?!never (?:with |via |using |through )?"
+    r"(?:(?:bare |raw |the |plain )?(?:§\d+|[a-z0-9]+)|§\d+(?:(?:,|,? or|,? and) §\d+)*)\.?$)"
+    r"|\sand\s(?=(?:run|use)\s§)"
     r"|,?\sand\s(?=§\d+ (?:instead of|over|rather than|not) )"
 )
 

@@ -141,6 +141,14 @@ def flag_item(clause: Clause, item: str) -> str:
     return code if re.fullmatch(r"--?[a-zA-Z][\w-]*", code) else ""
 
 
+# Members of objects that look like files.
+NO_FILE = re.compile(
+    r"[a-z_]\w*\.(?:[a-z]+[A-Z]\w*|log|prototype)|(?:process|meta|import|self|this|ctx|context|event|platform|"
+    r"c|app|config|settings|window|deno|bun|os|globals?)\.env"
+)
+FOLDER = re.compile(r"[\w.-]+")
+
+
 def path_globs(code: str, *, written: bool = True) -> tuple[str, ...] | None:
     """A path as people write it -> globs; None where it is no path."""
     code = code.strip().removeprefix("@").removeprefix("./")
@@ -165,7 +173,7 @@ def path_globs(code: str, *, written: bool = True) -> tuple[str, ...] | None:
         "Gemfile",
         "Jenkinsfile",
     ):
-        return (code,) if not re.fullmatch(r"[a-z_]\w*\.(?:[a-z]+[A-Z]\w*|log|prototype|env)", code) else None
+        return None if NO_FILE.fullmatch(code) else (code,)
     return None
 
 
@@ -186,7 +194,7 @@ def path_item(
         code = clause.code(match[1])
         globs = path_globs(code)
         if globs is None and (folder or re.search(r"folder|director|files? (?:in|under)|anything", item)):
-            globs = path_globs(f"{code}/") if re.fullmatch(r"[\w.-]+", code) else None
+            globs = path_globs(f"{code}/") if FOLDER.fullmatch(code) and not NO_FILE.fullmatch(code) else None
         return (
             None
             if globs is None

@@ -74,9 +74,20 @@ LIST_OF = re.compile(
 )
 
 
+SEVERAL = re.compile(r"^[\w -]{0,30}\b(?:never|not|avoid|forbidden|prohibited|banned)(?: do)?: ")
+
+
 def forbid(clause: Clause, previous: Clause | None = None) -> list[Draft] | None:
-    """A prohibition."""
-    text = re.sub(r"^(?=(?:should|must|may|can) (?:not|never) be )", "it ", clause.text)
+    """A prohibition; what is to be done instead is no part of it."""
+    said = re.sub(r"^(?=(?:should|must|may|can) (?:not|never) be )", "it ", clause.text)
+    said = re.sub(r"^(?:never )+(?:do|never)?: ", "never: ", said)
+    text, either = tails.remedy(said, listed=clause.framed or bool(SEVERAL.match(said)))
+    drafts = _forbid(clause.with_text(text), text, previous)
+    also = clause.shown(either)
+    return drafts and [replace(one, rest=" or ".join(filter(None, (one.rest, also)))) for one in drafts]
+
+
+def _forbid(clause: Clause, text: str, previous: Clause | None) -> list[Draft] | None:
     match = LIST_OF.match(text)
     if match:
         verbs_of = ("read",) if match["read"] else ("edit",) if match["edit"] else ("run", "edit", "use")

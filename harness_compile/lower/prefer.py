@@ -32,7 +32,7 @@ FORMS = (
     re.compile(
         rf"^{WHO}(?:install|add|manage|run|execute|search|build|test|lint|format|do|find|"
         rf"look)\b[^§]*? (?:with|using|via|"
-        rf"through|by running) (?P<good>§\d+){OVER} (?P<bad>.+)$"),
+        rf"through|by running) (?P<good>§\d+|[a-z][\w-]*){OVER} (?P<bad>.+)$"),
     re.compile(rf"^{WHO}prefer (?:using )?(?P<good>.+?) to (?P<bad>.+)$"),
     re.compile(r"^instead of (?:using |running )?(?P<bad>.+?),? (?:always )?(?:use|run|prefer)"
         r" (?P<good>.+)$"),
@@ -117,7 +117,7 @@ def _over(clause: Clause, good: str, bad: str) -> list[Draft] | None:
     wanted = objects.items(good)
     better = _reading(clause, wanted[-1] if len(wanted) == 1 else good)
     instead = re.sub(r"§(\d+)", lambda m: clause.codes[int(m[1])], good).strip()
-    instead = re.sub(r" (?:for|to|when|as|commands?)\b.*$", "", instead)
+    instead = re.sub(r" (?:for|to|when|as|commands?)\b.*$", "", instead).strip(" —")
     for item in objects.items(
         re.sub(
             r"^(?:calling|running|using|invoking) |\s(?:for|when|directly)(?:$| (?:python|node|js|"

@@ -1,7 +1,8 @@
 """What stands around the core of a prohibition: reasons, exceptions, harmless qualifiers.
 
-`Tail.ask`: it is allowed when a human says so. `Tail.doubt`: an exception that no harness can see (the kind
-of task, say), so a human has to decide. `Tail.core` is what is left. Not covered: conditions that change what
+`remedy` cuts off what is to be done instead ("never edit X, change Y"). `Tail.ask`: it is allowed when a
+human says so. `Tail.doubt`: an exception that no harness can see (the kind of task, say), so a human has to
+decide. `Tail.core` is what is left. Not covered: conditions that change what
 is forbidden; they stay in the core, where nothing matches them, so that nothing is lowered.
 """
 
@@ -79,6 +80,62 @@ HARMLESS = re.compile(
     r"as part of (?:your|a|the) (?:change|work|task|pr|commit)s?|(?:here|anywhere|anymore|first|yet|"
     r"automatically))$"
 )
+
+# The verbs with which a remedy begins; some are nouns as well ("push notifications"): what follows counts.
+PLAIN = (
+    "edit|modify|use|run|execute|call|invoke|try|prefer|switch to|stick to|rely on|put|place|write|add|"
+    "create|move|delete|remove|touch|adjust|install|make|do(?! not\\b)|regenerate|rebuild|generate|extend|go|"
+    "reach for|rename|alter|overwrite|fall back to|default to"
+)
+NOUNS = (
+    "read|open|push|commit|merge|change|update|work|test|build|lint|format|check|deploy|publish|start|patch|fix|"
+    "release|print|log|document"
+)
+ACT = (
+    rf"(?:(?:{PLAIN})\b|(?:{NOUNS})\s(?=(?:directly |changes |them |it |only )*(?:to|in|into|on|via|through|"
+    r"with|using|against|from|it|them|the|your|that|this|its|an?|new|§\d+)(?:\b|(?<=\d))))"
+)
+LINK = (
+    r"(?:(?:and|but|so|please|rather|just|always|only|you (?:should|must|can)|agents should)\s|instead,?\s|"
+    r"then\s)*"
+)
+INSTEAD = r"\binstead\b(?! of)"
+REMEDY = re.compile(
+    rf"(?:\s?[,:;]|\s—)\s{LINK}(?:to\s)?(?P<act>{ACT}|(?:(?:all|any|such|your|the) )*(?:changes|edits|they|"
+    rf"those|it|that) (?:should |must )?(?:go|goes|belongs?|lives?|be made)\b)"
+    rf"|\s(?:and|but|or)\s{LINK}{ACT}(?=[^,;]*{INSTEAD})"
+    rf"|(?:\s?[,:;]|\s—)\s(?:and |but )?(?:the )?§\d+(?= {INSTEAD})"
+)
+# A verb that waits for its object in the list that goes on behind it: "never read, edit or touch X".
+OPEN = re.compile(
+    r"(?:^|\b(?:not|never|avoid|or|and|to)\s|[,:/]\s?)(?:ever |manually |directly )*(?:edit|modify|change|"
+    r"touch|delete|remove|read|open|run|use|execute|create|add|install|move|rename|write|view|print|call|"
+    r"invoke|update|overwrite|alter|do|make|format|lint|build|test|check|log|stage|skip|bypass)(?:ing)?$"
+)
+NOTHING = re.compile(
+    r"(?:(?!is\b|are\b)[\w-]+ ){0,3}(?:never|not|no|avoid|forbidden|prohibited|banned|disallowed|allowed)"
+    r"(?: do)?"
+)
+# What goes on with another verb: a list of what is forbidden behind "or", and behind "and" or a comma either.
+ANY = rf"(?:to |ever )?(?:{PLAIN}|{NOUNS}|tag|amend|rebase|squash|stage|skip|bypass|expose|force[- ]push)\b"
+MORE = re.compile(rf",?\s(?:or|nor)\s{ANY}")
+ALSO = re.compile(rf",?\sand\s{ANY}|,\s{ANY}|,\s(?:or|nor)\s")
+
+
+def remedy(text: str, *, listed: bool = False) -> tuple[str, str]:
+    """A prohibition without what is to be done instead, and what of it may be either ("never edit X, change Y
+    and delete Z"). `listed`: it is an item under a heading, or stands after "never:", where commas part
+    several prohibitions, so that only the word "instead" makes a remedy."""
+    for found in REMEDY.finditer(text):
+        head, tail, after = text[: found.start()], text[found.start() :], text[found.end() :]
+        if OPEN.search(head) or NOTHING.fullmatch(head):
+            continue
+        said = re.search(INSTEAD, tail)
+        if (listed or MORE.search(after)) and not said:
+            continue
+        either = not said and ALSO.search(after)
+        return head.rstrip(" ,;:—–-."), tail.strip(" ,;:—–-.") if either else ""
+    return text, ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from harness_compile.lower import objects
-from harness_compile.lower.commands import read_line, use_of
+from harness_compile.lower.commands import read_line, unknown_command, use_of
 from harness_compile.lower.normalise import Clause
 from harness_compile.lower.programs.commands import DEPTH, FLAG_OWNERS, TOOLS, VERB_PROGRAMS
 from harness_compile.lower.staged import COMMIT_FILES, commit_files, places_of, staged
@@ -29,8 +29,8 @@ EDIT = re.compile(
     r"rename|move|overwrite|create|write(?: to)?|commit|add(?: to)?))*\s(?P<what>.+)$"
 )
 DELETE = re.compile(
-    r"^(?:delete|remove|drop|rm|erase)(?:(?:,| or|/|, or| and) ?(?P<more>edit|modify|change|move|"
-    r"rename|overwrite))*\s(?P<what>.+)$"
+    r"^(?:delete|remove|drop|rm|erase)(?:(?:,| or|/|, or| and) ?(?:(?P<more>edit|modify|change|overwrite)|"
+    r"move|rename))*\s(?P<what>.+)$"
 )
 CREATE = re.compile(r"^(?:create|add|write|generate|put|place|introduce)\s(?P<what>.+)$")
 READ = re.compile(
@@ -159,7 +159,9 @@ def _meaning(
     ):
         match = pattern.match(core)
         if match:
-            found = reader(clause, it(clause, match["what"], previous), examples)
+            what = it(clause, match["what"], previous)
+            reader = _written if match.groupdict().get("more") else reader
+            found = reader(clause, what, examples) or (_unknown(clause, what) if RUNS.match(core) else None)
             if found is not None:
                 return found
     if re.fullmatch(r"(?:§\d+(?:,? (?:or|and) |, |/)?)+", core):
@@ -241,6 +243,20 @@ def _commands(clause: Clause, what: str, examples: str) -> tuple[str, list[Predi
         return None
     tool = all(isinstance(test, ToolCall) for test in tests)
     return ("toolset" if tool else "deny_command"), tests, "*"
+
+
+RUNS = re.compile(r"(?:directly )?(?:run|execute|launch|invoke|issue|type)\s")
+
+
+def _unknown(clause: Clause, what: str) -> tuple[str, list[Predicate], str] | None:
+    """A list of commands with programs that are not known among them."""
+    found = [
+        objects.command_item(clause, item)
+        or (unknown_command(clause.code(item)) if re.fullmatch(r"§\d+", item) else None)
+        for item in objects.items(what)
+    ]
+    tests: list[Predicate] = [test for test in found if isinstance(test, Command)]
+    return ("deny_command", tests, "*") if tests and len(tests) == len(found) else None
 
 
 def _with_flag(command: Command, flag: str) -> Command:

@@ -151,6 +151,104 @@ def test_one_of_many_ways_to_say_it(sentence: str, stopped: list, passed: list) 
             assert (answer(rules, *said) in STOPPED) == wanted, one
 
 
+# The remedy after a prohibition is never what is forbidden. Sentence, what is stopped, what passes.
+INSTEAD = [
+    *(
+        (sentence, ["Write gen/a.cfg"], ["Write core/x.cfg"])
+        for sentence in (
+            "Never edit `gen/a.cfg`, change `core/x.cfg`.",
+            "Never edit `gen/a.cfg`: change `core/x.cfg` instead.",
+            "Never edit `gen/a.cfg` - edit `core/x.cfg`.",
+            "Never edit `gen/a.cfg`, use `core/x.cfg` instead.",
+            "Never edit `gen/a.cfg`; use `core/x.cfg` instead.",
+            "Never edit `gen/a.cfg` and edit `core/x.cfg` instead.",
+            "Never edit `gen/a.cfg`, `core/x.cfg` instead.",
+            "Never edit `gen/a.cfg`, only edit `core/x.cfg`.",
+            "Never edit `gen/a.cfg`, edit `core/x.cfg` and run `make gen`.",
+            "Never edit `gen/a.cfg` or `gen/b.cfg`, edit `core/x.cfg`.",
+            "`gen/a.cfg` is generated: never edit it, edit `core/x.cfg` instead.",
+            "`gen/a.cfg` is generated from `core/x.cfg`: do not edit it.",
+            "`gen/a.cfg` must not be edited, edit `core/x.cfg`.",
+            "`gen/a.cfg` is read-only, change `core/x.cfg`.",
+            "Leave `gen/a.cfg` alone, edit `core/x.cfg`.",
+            "Treat `gen/a.cfg` as read-only, edit `core/x.cfg` instead.",
+            "Changes to `gen/a.cfg` are forbidden, change `core/x.cfg`.",
+            "Do not change `gen/a.cfg`, changes go into `core/x.cfg`.",
+            "Avoid editing `gen/a.cfg`, edit `core/x.cfg`.",
+            "Edit `core/x.cfg`, never edit `gen/a.cfg`.",
+            "Edit `gen/a.cfg`, change `core/x.cfg` instead << Never",
+        )
+    ),
+    *(
+        (sentence, ["make deploy"], ["make stage"])
+        for sentence in (
+            "Never run `make deploy`, run `make stage`.",
+            "Never run `make deploy`, execute `make stage`.",
+            "Never run `make deploy`, switch to `make stage`.",
+            "Never run `make deploy`: use `make stage`.",
+            "Never run `make deploy`, `make stage` instead.",
+            "Do not run `make deploy`; instead run `make stage`.",
+            "`make deploy` is forbidden, use `make stage`.",
+            "`make deploy` is forbidden: run `make stage` instead.",
+            "`make deploy` must not be run, run `make stage`.",
+            "Ask before running `make deploy`, run `make stage` instead.",
+            "Use `make stage` instead of `make deploy`.",
+            "Instead of `make deploy`, use `make stage`.",
+        )
+    ),
+    ("Never edit the lock file, run `npm install`.", ["Write package-lock.json"], ["npm install"]),
+    ("Never read `a.cfg`, read `b.cfg`.", ["Read a.cfg"], ["Read b.cfg"]),
+    ("Never delete `a.cfg`, delete `b.cfg`.", ["rm a.cfg"], ["rm b.cfg"]),
+    ("Never commit `a.cfg`, commit `b.cfg`.", ["git add a.cfg"], ["git add b.cfg"]),
+    ("Never add files to `gen/`, add them to `core/`.", ["Write gen/a"], ["Write core/a"]),
+    ("Never push to `main`, push to `dev`.", ["git push origin main"], ["git push origin dev"]),
+    # what goes on as a list is forbidden as before
+    ("Never edit `a.cfg`, change `b.cfg`, or delete `c.cfg`.", ["Write a.cfg", "Write b.cfg", "rm c.cfg"],
+     ["Write c.cfg"]),
+    ("Never push to `main`, create releases, or publish.", ["git push origin main", "gh release create v1"],
+     ["git push origin dev"]),
+    ("Edit `a.cfg`, run `make deploy` << Never", ["Write a.cfg", "make deploy"], ["make stage"]),
+    ("Never: edit `a.cfg`, run `make deploy`", ["Write a.cfg", "make deploy"], ["make stage"]),
+    ("Edit `a.cfg`, run `make deploy` << Ask first", ["Write a.cfg", "make deploy"], ["make stage"]),
+    ("Never edit, move or touch `a.cfg`.", ["Write a.cfg"], ["Write b.cfg"]),
+    ("Never delete or modify `a.cfg`.", ["Write a.cfg", "rm a.cfg"], ["Read a.cfg"]),
+    # one tool and never another
+    ("Always lint with `ruff`, never with `eslint`.", ["eslint a.ts"], ["ruff check"]),
+    ("Always lint with ruff, never with eslint.", ["eslint a.ts"], ["ruff check"]),
+    ("Always lint with `ruff` and never with `eslint`.", ["eslint a.ts"], ["ruff check"]),
+    ("Always lint with `ruff`, not with `eslint`.", ["eslint a.ts"], ["ruff check"]),
+    ("Lint with `ruff`, never with `eslint` or `flake8`.", ["eslint a", "flake8"], ["ruff check"]),
+    ("Use `make a` — not `make b`.", ["make b"], ["make a"]),
+    # code that no table knows
+    ("Never read `secret7.env`", ["Read secret7.env", "cat secret7.env"], ["Read secret8.env"]),
+    ("Never edit `secret7.env`", ["Write secret7.env"], ["Write secret8.env"]),
+    ("Never run `tool0 apply`", ["tool0 apply", "cd a && tool0 apply -y"], ["tool0 plan", "echo tool0"]),
+    ("Never run `tool0 apply --now` or `tool1 run`", ["tool0 apply --now", "tool1 run"], ["tool0 apply"]),
+    ("Ask before running `tool0 apply`.", ["tool0 apply"], ["tool0 plan"]),
+    ("Format code with `rustfmt`.", [("Write a.rs", "Stop")],
+     [("Write a.rs", "rustfmt a.rs", "Stop"), ("Write a.rs", "cargo fmt", "Stop")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sentence", "stopped", "passed"), INSTEAD, ids=[row[0][:60] for row in INSTEAD])
+def test_what_is_to_be_done_instead_is_never_forbidden(sentence: str, stopped: list, passed: list) -> None:
+    test_one_of_many_ways_to_say_it(sentence, stopped, passed)
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "rest"),
+    [
+        ("Never edit `a.cfg`, change `b.cfg` and delete `c.cfg`.", 1, "change `b.cfg` and delete `c.cfg`"),
+        ("Never push to `main`, create releases, publish packages.", 1, "create releases, publish packages"),
+        ("Before committing, run `ruff check`, not `eslint`.", 1, "not `eslint`"),
+        ("Format code with `rustfmt`.", 1, ""),
+    ],
+)
+def test_what_may_be_a_remedy_or_not_is_said(text: str, count: int, rest: str) -> None:
+    found = account_of(unit(text))
+    assert len(found.rules) == count and bool(found.left) == bool(rest) and rest in "".join(found.left)
+
+
 NO_RULE = """\
 Avoid creating new files.
 Never commit secrets.
@@ -182,6 +280,16 @@ Consider `legacy/` before adding new abstractions.
 Disable the button while loading.
 Do not default to `any`.
 Unclear requirements → ask.
+Never edit the upload file, change `core/x.cfg`.
+Never edit the upload file - change `core/x.cfg` instead.
+Never install with npm, use pnpm.
+`gen/a.cfg` is generated: edit `core/x.cfg` instead.
+Changes to `gen/a.cfg` go into `core/x.cfg`.
+Never run `tool0`.
+Never run `drop table users`.
+Never run `tool0 apply` on production.
+Never read `process.env` directly.
+Before committing, lint with `ruff`, never with `eslint`.
 Use `make check` when you need a quick look.
 `eslint --fix` must not be used on the whole repo
 Work in: `services/` and `lib/`
