@@ -12,13 +12,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from distill.errors import OverwriteError, RecordError
+from distill.errors import OverwriteError, RecordError, StaleError
 from distill.memory import Memory
 from distill.records import MemoryUnit, Record, Span, digest, digest_of, read_json
 from harness_compile import readme
@@ -39,6 +39,7 @@ from harness_compile.words import in_words
 
 IGNORED = b"decisions.jsonl*\nsessions/\n__pycache__/\n"
 AGAIN = "compile the bundle again"
+GUARD = "harness-compile:guard.py"  # among the inputs: the guard that a bundle was tried with
 
 
 class UnitAccount(Record):
@@ -172,13 +173,15 @@ def compile_lowered(lowered: Lowered, backend: Backend, options: Options) -> Com
     bundle = Bundle(
         harness=backend.name,
         harness_version=backend.version,
-        inputs={**lowered.inputs, "harness-compile:guard.py": digest(_runtime(guard.__file__))},
+        inputs={**lowered.inputs, GUARD: digest(_runtime(guard.__file__))},
         rules=lowered.rules,
         files=tuple(_emitted(file) for file in files),
         controls=emitted.controls,
         gaps=(*gaps, *emitted.gaps),
         not_enforceable=tuple(left),
         on_error=options.on_error,
+        attended=options.attended,
+        python=options.python,
     )
     data = {file.path: file.data for file in files}
     data["account.json"] = _lines(lowered.account)
@@ -190,6 +193,27 @@ def compile_lowered(lowered: Lowered, backend: Backend, options: Options) -> Com
     data["README.md"] = readme.text(bundle, lowered.account.words, backend, notes).encode()
     data["bundle.json"] = _lines(bundle, lowered.rows)
     return Compiled(bundle, data, lowered.account)
+
+
+def without(place: str | Path, names: Mapping[str, str]) -> Compiled:
+    """The bundle in a folder, compiled anew without some of its rules (by id, each with the reason). Raises
+    StaleError where another version of the compiler made it; RecordError, OSError.
+    """
+    from harness_compile.backends import backend
+
+    said, account = load(place), read_json(Path(place) / "account.json", Account)
+    if said.inputs.get(GUARD) != digest(_runtime(guard.__file__)):
+        raise StaleError("was compiled with another guard", file=place, mend=AGAIN)
+    units = []
+    for unit in account.units:
+        gone = tuple(f"{name} is left out: {names[name]}" for name in unit.rules if name in names)
+        kept = tuple(name for name in unit.rules if name not in names)
+        units.append(unit.model_copy(update={"rules": kept, "left": (*unit.left, *gone)}))
+    words = {name: text for name, text in account.words.items() if name not in names}
+    rules = tuple(rule for rule in said.rules if rule.id not in names)
+    options = Options(on_error=said.on_error, attended=said.attended, python=said.python)
+    lowered = Lowered(rules, Account(units=tuple(units), words=words), said.inputs)
+    return compile_lowered(lowered, backend(said.harness), options)
 
 
 def compile_rules(rules: Iterable[Rule], backend: Backend, options: Options) -> Compiled:

@@ -43,6 +43,10 @@ Root = Annotated[Path, typer.Option("--root", metavar="DIR", help="The project t
 Home = Annotated[
     Path | None, typer.Option("--home", metavar="DIR", help="Where ~/ is; by default your home.")
 ]
+Confirm = Annotated[
+    list[str] | None,
+    typer.Option("--confirm", metavar="RULE", help="Install it though past sessions speak against it."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the machine form instead of the table.")]
 
 
@@ -204,12 +208,13 @@ def diff(
     place: Place,
     root: Root = Path("."),
     home: Home = None,
+    confirm: Confirm = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="4 when something would change.")] = False,
 ) -> None:
     """Show exactly what installing a bundle would change, file by file. Writes nothing."""
     from harness_compile import changes, show
 
-    planned = changes.plan_changes(place, root, home=home)
+    planned = proof.planned(place, root, home, confirm or [])
     show.rich(changes.render(planned))
     _stale(place, root)
     _heeded(planned.harness, root, home)
@@ -226,21 +231,19 @@ def apply(
     root: Root = Path("."),
     home: Home = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    confirm: Annotated[
-        list[str] | None,
-        typer.Option(metavar="RULE", help="Install it though past sessions speak against it."),
-    ] = None,
+    confirm: Confirm = None,
     as_json: Json = False,
 ) -> None:
     """Install a bundle: show the changes, ask, write all of them or none, and keep a receipt."""
     from harness_compile import apply as installing
     from harness_compile import changes, show
 
-    proof.confirmed(place, confirm or [])
     _stale(place, root)
-    planned = changes.plan_changes(place, root, home=home)
+    planned = proof.planned(place, root, home, confirm or [])
     if not as_json:
         show.rich(changes.render(planned))
+    for note in planned.notes if as_json else ():
+        print(f"note: {printable(note)}", file=sys.stderr)
     if planned.edits and not yes:
         if not sys.stdin.isatty():
             raise UsageError("nobody is there to be asked", mend="add --yes")

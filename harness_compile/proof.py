@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import shlex
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from distill.errors import DistillError, Exit, PendingError, UsageError
 
+if TYPE_CHECKING:
+    from harness_compile.install.records import ChangeSet
+
 Place = Annotated[Path, typer.Argument(metavar="DIR", help="A bundle, as in build/claude_code.")]
 
 LIVE = "live.json"  # what the harness did with a bundle, beside bundle.json
-REPLAY = "replay.json"  # what its rules would have done in past sessions
 
 
 class UnprovedError(DistillError):
@@ -116,7 +120,7 @@ def replay(place: Path, logs: list[Path], *, as_json: bool) -> None:
     said = bundle.load(place)
     found = past.replay(bundle.effective(said), past.find_logs(logs), on_error=said.on_error)
     odd = [one for one in found.rules if one.suspicious]
-    write_json(place / REPLAY, found)
+    write_json(place / past.REPLAY, found)
     if as_json:
         show.print_json(found.model_dump(mode="json"))
     else:
@@ -150,28 +154,29 @@ def replay(place: Path, logs: list[Path], *, as_json: bool) -> None:
     if odd:
         raise UnprovedError(
             f"{odd[0].rule} would have stopped {odd[0].accepted} of {found.accepted} accepted calls",
-            mend="look at the examples; `apply` refuses it unless you add --confirm with its name",
+            mend="look at the examples; `apply` leaves it out unless you add --confirm with its name",
         )
 
 
-def confirmed(place: Path, names: list[str]) -> None:
-    """Nothing that past sessions made suspicious is installed without a word. Raises UnprovedError."""
-    from distill.records import read_json
-    from harness_compile import bundle
-    from harness_compile.verify.replay import Replay
+def planned(place: Path, root: Path, home: Path | None, confirm: Sequence[str]) -> ChangeSet:
+    """What installing a bundle would change, without the rules that past sessions speak against unless they
+    are named in `confirm`; its notes say which. Raises UsageError (a name that is no rule of the bundle)
+    and what `bundle.without` and `changes.plan_changes` raise."""
+    from harness_compile import bundle, changes
+    from harness_compile.verify.replay import suspicious
 
-    path = place / REPLAY
-    if not path.is_file():
-        return
     known = {rule.id for rule in bundle.load(place).rules}
-    odd = [one for one in read_json(path, Replay).rules if one.suspicious and one.rule in known]
-    left = [one for one in odd if one.rule not in names]
-    if left:
-        raise UnprovedError(
-            f"{left[0].rule} is suspicious: it would have stopped {left[0].share:.1%} of accepted calls",
-            file=path,
-            mend=f"add --confirm {left[0].rule}, or change its memory line and compile again",
-        )
+    wrong = next((name for name in confirm if name not in known), None)
+    if wrong is not None:
+        raise UsageError(f"{wrong} is no rule of {place}", mend="the README.md in it names the rules")
+    odd = {name: why for name, why in suspicious(place).items() if name in known and name not in confirm}
+    if not odd:
+        return changes.plan_changes(place, root, home=home)
+    changes.entries_of(bundle.load(place), place)  # every file is as it was compiled
+    with tempfile.TemporaryDirectory(prefix="harness-compile-") as folder:
+        made = changes.plan_changes(bundle.write(bundle.without(place, odd), folder), root, home=home)
+    said = [f"{name} is left out: {why}; add --confirm {name} to install it" for name, why in odd.items()]
+    return made.model_copy(update={"bundle": str(place.resolve()), "notes": (*said, *made.notes)})
 
 
 def retire(

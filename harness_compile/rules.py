@@ -256,6 +256,8 @@ class Bundle(Record):
     gaps: tuple[Gap, ...] = ()
     not_enforceable: tuple[NotEnforceable, ...] = ()
     on_error: OnError = "deny"
+    attended: bool = True
+    python: str = "python3"
 
 
 class Policy(Record):

@@ -19,10 +19,11 @@ from typing import Any
 
 from distill.errors import BadMemoryError, UsageError
 from distill.memory.formats import sessions
-from distill.records import Record
+from distill.records import Record, read_json
 from harness_compile.rules import Rule
 from harness_compile.runtime import guard, payloads
 
+REPLAY = "replay.json"  # beside a bundle: what its rules would have done in past sessions
 THRESHOLD = 0.01  # share of accepted calls; the recipe's limit for over-blocking
 EXAMPLES = 3
 REMEMBERED = 400  # calls of a session that rules about what happened before look back on
@@ -271,3 +272,15 @@ def _replayed(rule: Rule, count: _Count, accepted: int, threshold: float) -> Rep
         suspicious=stops and share > threshold,
         examples=tuple(count.examples),
     )
+
+
+def suspicious(place: Path) -> dict[str, str]:
+    """The rules of a bundle that past sessions speak against: why, by id; none where it was not replayed.
+    Raises RecordError, OSError."""
+    path = place / REPLAY
+    rows = read_json(path, Replay).rules if path.is_file() else ()
+    return {
+        one.rule: f"it is suspicious, it would have stopped {one.share:.1%} of the calls you accepted"
+        for one in rows
+        if one.suspicious
+    }

@@ -9,9 +9,10 @@ that the text stays the source of the rules. The change is a change set like any
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
-from distill.errors import StaleError
+from distill.errors import StaleError, UsageError
 from distill.memory import Memory, read
 from distill.memory.documents import residual
 from distill.plan import estimate
@@ -24,11 +25,13 @@ from harness_compile.install.records import ChangeSet, Edit
 from harness_compile.install.store import Store
 from harness_compile.rules import Bundle
 from harness_compile.verify.live.verify import Live
+from harness_compile.verify.replay import suspicious
 
 RETIRED = ".harness-compile/retired.md"
 HEAD = (
     "# Rules that a harness holds now\n\nTaken out of the memory that agents load; compile reads them here.\n"
 )
+LEFT = "The harness holds the rules.\n"  # in a file of which nothing is left: an empty one is no memory
 STOPS = {"deny", "ask", "require", "hide"}
 
 
@@ -43,16 +46,20 @@ def proved(said: Bundle, live: Live) -> set[str]:
     return good - {name for name, gap in lost(said).items() if gap.got is None}
 
 
-def retirable(said: Bundle, account: Account, live: Live) -> dict[str, str]:
-    """Why each unit with a rule may be retired ("") or not (a reason), by the unit's id."""
+def retirable(said: Bundle, account: Account, live: Live, doubted: Collection[str] = ()) -> dict[str, str]:
+    """Why each unit with a rule may be retired ("") or not (a reason), by the unit's id. `doubted` are the
+    rules that `apply` leaves out."""
     held = proved(said, live)
     found: dict[str, str] = {}
     for unit in account.units:
         if not unit.rules:
             continue
         missing = [name for name in unit.rules if name not in held]
+        odd = next((name for name in unit.rules if name in doubted), None)
         if unit.left:
             found[unit.unit] = f"not all of it became a rule: {unit.left[0]}"
+        elif odd is not None:
+            found[unit.unit] = f"{odd} is suspicious and was not confirmed"
         elif missing:
             found[unit.unit] = f"{missing[0]} only tells, or was not seen to hold in the harness"
         else:
@@ -63,7 +70,7 @@ def retirable(said: Bundle, account: Account, live: Live) -> dict[str, str]:
 def plan_retirement(place: Path, root: Path, home: Path | None = None) -> tuple[ChangeSet, int]:
     """The change set that moves the proved prose, with what stays and why as its notes, and the tokens that
     each request saves by it (estimated). Raises StaleError (no live verification of this very bundle, or the
-    memory changed), RecordError, BadMemoryError, OSError."""
+    memory changed), UsageError (none of the memory is in `root`), RecordError, BadMemoryError, OSError."""
     said = load(place)
     path = place / "live.json"
     if not path.is_file():
@@ -78,16 +85,25 @@ def plan_retirement(place: Path, root: Path, home: Path | None = None) -> tuple[
             "is of another bundle", file=path, mend=f"run `harness-compile verify {place} --live` again"
         )
     root = root.resolve()
-    names = [name for name in said.inputs if ":" not in name and (root / name).is_file()]
+    names = [name for name in said.inputs if ":" not in name and (root / name).is_file() and name != RETIRED]
+    if not names:
+        mend = "name the project with --root, or write a memory into it"
+        raise UsageError(f"no memory that {place} was compiled from is left in {root}", mend=mend)
     memory = read([("auto", root / name) for name in names], root)
     for document in memory.documents:
         if said.inputs.get(document.path) not in (None, document.digest):
             raise StaleError(
                 "changed since the bundle was compiled", file=document.path, mend="compile again"
             )
-    reasons = retirable(said, read_json(place / "account.json", Account), live)
+    store = Store(root)
+    store.check()
+    receipts = latest(store.receipts())
+    installed = {one.rule for one in receipts[said.harness].sources} if said.harness in receipts else set()
+    doubted = {name for name in suspicious(place) if name not in installed}
+    reasons = retirable(said, read_json(place / "account.json", Account), live, doubted)
     gone = {unit.id for unit in memory.units if reasons.get(unit.id) == ""}
     notes = [f"{name} stays: {why}" for name, why in reasons.items() if why]
+    lasting = {one.source for unit in memory.units if unit.id not in gone for one in unit.spans}
     edits, saved = [], 0
     left = residual(memory, gone)
     for document in memory.documents:
@@ -95,6 +111,9 @@ def plan_retirement(place: Path, root: Path, home: Path | None = None) -> tuple[
         after = left[document.path]
         if before is None or after == document.text:
             continue
+        if document.path not in lasting and Path(document.path).suffix in (".md", ".mdc"):
+            after = f"{after.rstrip()}\n\n{LEFT}".lstrip()
+            notes.append(f"nothing is left in {document.path} but a line that says so")
         if before != document.text.encode():
             notes.append(f"{document.path} stays: a secret in it is masked; take the lines out by hand")
             gone -= {unit.id for unit in memory.units if unit.spans and unit.spans[0].source == document.path}
@@ -105,9 +124,7 @@ def plan_retirement(place: Path, root: Path, home: Path | None = None) -> tuple[
         edits.append(_kept(memory, gone, root, home))
     for edit in edits:
         check_writable(real_path(root, home or Path.home(), edit.path), edit.path)
-    store = Store(root)
-    store.check()
-    known = latest(store.receipts()).get("memory")
+    known = receipts.get("memory")
     changes = ChangeSet(
         root=str(root),
         home=str(home or Path.home()),

@@ -15,6 +15,7 @@ from distill.errors import UsageError
 from harness_compile.backends import backend
 from harness_compile.backends.base import Options
 from harness_compile.bundle import compile_rules, write
+from harness_compile.runtime.guard import launch_command
 from harness_compile.verify.replay import calls_of, find_logs, replay
 from tests.harness.made_up import GENERATED, LINT, NO_FORCE, NPM
 
@@ -116,7 +117,7 @@ def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, cwd=cwd, capture_output=True, text=True)
 
 
-def test_a_suspicious_rule_is_installed_only_when_confirmed(tmp_path: Path) -> None:
+def test_a_suspicious_rule_is_left_out_unless_it_is_confirmed(tmp_path: Path) -> None:
     bundle = write(
         compile_rules([NO_FORCE, GENERATED], backend("claude_code"), Options()), tmp_path / "build"
     )
@@ -125,11 +126,33 @@ def test_a_suspicious_rule_is_installed_only_when_confirmed(tmp_path: Path) -> N
     said = run("verify", str(bundle), "--replay", "log.jsonl", cwd=tmp_path)
     assert said.returncode == 3 and "suspicious" in said.stdout and "no-force-push" in said.stderr
     install = ("apply", str(bundle), "--root", "project", "--home", str(tmp_path), "--yes")
-    refused = run(*install, cwd=tmp_path)
-    assert refused.returncode == 3 and "--confirm no-force-push" in refused.stderr
-    assert not (tmp_path / "project" / ".claude").exists()
+    root, home = tmp_path / "project", str(tmp_path)
+    shown = run("diff", str(bundle), "--root", "project", "--home", home, cwd=tmp_path)
+    assert shown.returncode == 0 and "--confirm" in shown.stdout
+    assert "say so of no-force-push" not in shown.stdout and "say so of generated" in shown.stdout
+    done = run(*install, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "note: no-force-push is left out: it is suspicious" in " ".join(done.stdout.split())
+    policy = (root / ".harness-compile/claude_code/guard.json").read_text()
+    assert "no-force-push" not in policy and "generated" in policy
+    assert "git push" not in (root / ".claude/settings.json").read_text()
+    for call, wanted in (("git push -f", 0), ("echo x > generated/a.py", 2)):
+        assert hook(root, call) == wanted, call
+    assert run("status", "--root", "project", "--home", home, "--canary", cwd=tmp_path).returncode == 0
+    told = run(*install, "--json", cwd=tmp_path)
+    assert "is left out" in told.stderr and json.loads(told.stdout)["harness"] == "claude_code"
+    wrong = run(*install, "--confirm", "no-such-rule", cwd=tmp_path)
+    assert wrong.returncode == 2 and "no-such-rule is no rule" in wrong.stderr
     assert run(*install, "--confirm", "no-force-push", cwd=tmp_path).returncode == 0
-    assert (tmp_path / "project" / ".claude" / "settings.json").is_file()
+    assert hook(root, "git push -f") == 2
+
+
+def hook(root: Path, command: str) -> int:
+    """As Claude Code asks the installed guard."""
+    folder = root / ".harness-compile/claude_code"
+    said = {"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": command}}
+    argv = launch_command(str(folder), "claude_code", sys.executable)
+    return subprocess.run(argv, input=json.dumps(said), text=True, cwd=root, capture_output=True).returncode
 
 
 @pytest.mark.parametrize("log", sorted(RECORDED.rglob("session.jsonl")), ids=lambda path: path.parts[-3])

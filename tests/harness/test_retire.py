@@ -15,8 +15,10 @@ from harness_compile.apply import apply, rollback
 from harness_compile.backends import backend
 from harness_compile.backends.base import Options
 from harness_compile.bundle import compile_memory, load, write
+from harness_compile.proof import planned
 from harness_compile.verify.live.verify import Live, Row
-from harness_compile.verify.retire import RETIRED, plan_retirement
+from harness_compile.verify.replay import REPLAY, Replay, Replayed
+from harness_compile.verify.retire import LEFT, RETIRED, plan_retirement
 
 MEMORY = """# Work
 
@@ -78,6 +80,51 @@ def test_proved_prose_moves_and_comes_back(project: Path) -> None:
     assert {rule.message for rule in load(again).rules} == before, "the text is still where rules come from"
     rollback(project)
     assert (project / "CLAUDE.md").read_text() == MEMORY and not (project / RETIRED).exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- Never run `git push --force`.\n",
+        "Never run `git push --force`.",
+        "# Work\n\n- Never run `git push --force`.\n\n## Files\n\n- Never read `.env`.\n",
+    ],
+)
+def test_a_memory_of_which_nothing_is_left_still_reads(project: Path, text: str) -> None:
+    (project / "CLAUDE.md").write_text(text)
+    place = compiled(project)
+    rules = {rule.message for rule in load(place).rules}
+    seen(place)
+    changes, _ = plan_retirement(place, project)
+    assert any("nothing is left in CLAUDE.md" in note for note in changes.notes)
+    apply(changes, project)
+    left = (project / "CLAUDE.md").read_text()
+    assert left.endswith(LEFT) and "push" not in left and ".env" not in left
+    argv = [sys.executable, "-m", "harness_compile.cli", "compile", "--target", "claude_code"]
+    for sources in ([project], [project / "CLAUDE.md"], [project / "CLAUDE.md", project / RETIRED]):
+        out = project.parent / "again"
+        said = subprocess.run([*argv, "--out", out, *sources], capture_output=True, text=True)
+        assert said.returncode == 0, said.stderr
+    assert {rule.message for rule in load(project.parent / "again/claude_code").rules} == rules
+    again = compiled(project, RETIRED)
+    seen(again)
+    assert plan_retirement(again, project)[0].edits == (), "what is retired is not retired again"
+    rollback(project)
+    assert (project / "CLAUDE.md").read_text() == text
+
+
+def test_a_rule_that_apply_leaves_out_keeps_its_prose(project: Path) -> None:
+    place = project.parent / "build" / "claude_code"
+    seen(place)
+    (name,) = [rule.id for rule in load(place).rules if "push" in rule.id]
+    odd = Replayed(rule=name, effect="deny", fired=9, accepted=9, share=0.5, suspicious=True)
+    write_json(place / REPLAY, Replay(logs=1, sessions=1, calls=18, accepted=18, rules=(odd,)))
+    changes, _ = plan_retirement(place, project)
+    (memory, _) = changes.edits
+    assert b"git push --force" in (memory.after or b"") and b"pnpm" not in (memory.after or b"")
+    assert any("suspicious and was not confirmed" in note for note in changes.notes)
+    apply(planned(place, project, project.parent, [name]), project)
+    assert not [note for note in plan_retirement(place, project)[0].notes if "suspicious" in note]
 
 
 def test_what_failed_in_the_harness_stays(project: Path) -> None:
