@@ -1,8 +1,8 @@
 """unit -> rules or NotEnforceable with a reason, exactly or not at all.
 
 `lower` does one unit, `lower_all` a whole memory, with an account of what was left of each unit and which
-rules of different units contradict each other. Everything is done by the grammar (`phrases`, `prefer`,
-`gates`, `messages`, `content`, `context`) over normalised clauses; a rule whose own cases fail is left out.
+rules of different units contradict each other. Everything is done by the grammar, the readers in
+`refused/`, `owed/` and `texts/`, over normalised clauses (`words/`); a rule whose own cases fail is left out.
 Not covered: a model's proposals, and languages other than English.
 """
 
@@ -14,16 +14,18 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from distill.records import MemoryUnit, Span, digest
-from harness_compile.lower import asks, content, context, gates, messages, phrases, prefer, pulls
 from harness_compile.lower.cases import cases_for
 from harness_compile.lower.conflicts import Conflict, conflicts_of
 from harness_compile.lower.draft import Draft
-from harness_compile.lower.frames import Frame, frame_of
-from harness_compile.lower.known import Known, known_checks
-from harness_compile.lower.moments import find_gates
-from harness_compile.lower.normalise import Clause, clauses, code_lines, flatten, hostile, prose
-from harness_compile.lower.objects import base
-from harness_compile.lower.sift import may, words_of
+from harness_compile.lower.owed import gates
+from harness_compile.lower.owed.known import Known, known_checks
+from harness_compile.lower.owed.moments import find_gates
+from harness_compile.lower.refused import asks, phrases, prefer
+from harness_compile.lower.texts import content, context, messages, pulls
+from harness_compile.lower.words.frames import Frame, frame_of
+from harness_compile.lower.words.normalise import Clause, clauses, code_lines, flatten, hostile, prose
+from harness_compile.lower.words.objects import base
+from harness_compile.lower.words.sift import may, words_of
 from harness_compile.rules import NotEnforceable, Rule
 
 NORM = re.compile(

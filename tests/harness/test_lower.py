@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from distill.records import MemoryUnit, Span
 from harness_compile.lower import account_of, lower, lower_all
-from harness_compile.lower.commands import read_command
-from harness_compile.lower.normalise import clauses
+from harness_compile.lower.words.commands import read_command
+from harness_compile.lower.words.normalise import clauses
 from harness_compile.rules import NotEnforceable, Rule
 from harness_compile.runtime.guard import decide
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 from harness_compile.lower import account_of, known_checks, lower
-from harness_compile.lower.commands import read_command
-from harness_compile.lower.sift import NEEDS
+from harness_compile.lower.words.commands import read_command
+from harness_compile.lower.words.sift import NEEDS
 from harness_compile.rules import NotEnforceable
 from tests.harness.test_lower import STOPPED, answer, rules_of, unit
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from harness_compile.lower.draft import Draft, any_of
-from harness_compile.lower.normalise import Clause
+from harness_compile.lower.words.normalise import Clause
 from harness_compile.rules import Command, FlagValue, Predicate
 
 CREATE = Command(program=("gh",), sub=(("pr", "create"),))

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
-from harness_compile.lower import objects
 from harness_compile.lower.draft import Draft
-from harness_compile.lower.normalise import Clause
+from harness_compile.lower.words import objects
+from harness_compile.lower.words.normalise import Clause
 from harness_compile.rules import Always, Prompt
 
 READ = re.compile(

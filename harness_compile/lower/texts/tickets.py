@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from harness_compile.lower.draft import Draft
-from harness_compile.lower.normalise import Clause
+from harness_compile.lower.words.normalise import Clause
 from harness_compile.rules import Message, Text
 
 SAMPLE_TICKET = re.compile(r"^\W*(?:[A-Z][A-Z0-9]{1,9}-(?:\d+|[XN#]+|<?\w+>?))(?:\W.*)?$")

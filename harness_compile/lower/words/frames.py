@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from harness_compile.lower.moments import find_gates, listed
-from harness_compile.lower.normalise import flatten
+from harness_compile.lower.owed.moments import find_gates, listed
+from harness_compile.lower.words.normalise import flatten
 
 NEVER = re.compile(
     r"^(?:(?:you|agents?|claude|what|things|actions|commands|hard|absolute|security)\s)*(?:files|"

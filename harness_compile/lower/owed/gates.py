@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from harness_compile.lower.commands import read_script
 from harness_compile.lower.draft import Draft
-from harness_compile.lower.first import read_first
-from harness_compile.lower.known import Known, named_kind
-from harness_compile.lower.moments import DO, LATER, WHO, find_gates, listed, turned
-from harness_compile.lower.named import by_name, searched
-from harness_compile.lower.normalise import Clause
-from harness_compile.lower.owed import commands_in, drafts_for, words_of
+from harness_compile.lower.owed.first import read_first
+from harness_compile.lower.owed.known import Known, named_kind
+from harness_compile.lower.owed.moments import DO, LATER, WHO, find_gates, listed, turned
+from harness_compile.lower.owed.named import by_name, searched
+from harness_compile.lower.owed.owed import commands_in, drafts_for, words_of
+from harness_compile.lower.words.commands import read_script
+from harness_compile.lower.words.normalise import Clause
 
 RUN = re.compile(
     rf"^(?:[^§]{{3,60}}?[,;] (?=(?:and )?then (?:re-?)?run ))?(?:(?:all |the |your |any |every "

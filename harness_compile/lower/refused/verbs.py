@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 
-from harness_compile.lower import objects
-from harness_compile.lower.commands import read_line, unknown_command, use_of
-from harness_compile.lower.normalise import Clause
 from harness_compile.lower.programs.commands import DEPTH, FLAG_OWNERS, TOOLS, VERB_PROGRAMS
-from harness_compile.lower.staged import COMMIT_FILES, commit_files, places_of, staged
+from harness_compile.lower.refused.staged import COMMIT_FILES, commit_files, places_of, staged
+from harness_compile.lower.words import objects
+from harness_compile.lower.words.commands import read_line, unknown_command, use_of
+from harness_compile.lower.words.normalise import Clause
 from harness_compile.rules import Command, Content, Mcp, Path, Predicate, SubAgent, ToolCall
 
 RUN = re.compile(

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from harness_compile.lower.commands import read_command, read_line
 from harness_compile.lower.draft import any_of
-from harness_compile.lower.normalise import Clause
 from harness_compile.lower.programs.actions import ACTIONS, ADD, ADD_ANY, UPDATE_ALL
 from harness_compile.lower.programs.commands import DEPTH, TOOLS, WORDS
 from harness_compile.lower.programs.places import CODE, LANGUAGES, NOUNS, ROOT_FILES, SECRET_NOUNS, SECRETS
+from harness_compile.lower.words.commands import read_command, read_line
+from harness_compile.lower.words.normalise import Clause
 from harness_compile.rules import Command, Content, Path, Predicate, ToolCall
 
 SPLIT = re.compile(
@@ -195,16 +195,8 @@ def path_item(
         globs = path_globs(code)
         if globs is None and (folder or re.search(r"folder|director|files? (?:in|under)|anything", item)):
             globs = path_globs(f"{code}/") if FOLDER.fullmatch(code) and not NO_FILE.fullmatch(code) else None
-        return (
-            None
-            if globs is None
-            else (
-                globs,
-                True
-                if re.match(r"(?:any |the )*(?:existing|already[- ]applied|applied|old|past|committed)", item)
-                else None,
-            )
-        )
+        there = re.match(r"(?:any |the )*(?:existing|already[- ]applied|applied|old|past|committed)", item)
+        return None if globs is None else (globs, True if there else None)
     for pattern, globs, exists in NOUNS:
         if re.fullmatch(pattern, item):
             return globs, exists

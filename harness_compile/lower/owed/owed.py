@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 
-from harness_compile.lower import objects
-from harness_compile.lower.commands import read_line, read_script, use_of
 from harness_compile.lower.draft import Draft, all_of
-from harness_compile.lower.moments import GATE_COMMANDS
-from harness_compile.lower.normalise import Clause
+from harness_compile.lower.owed.moments import GATE_COMMANDS
 from harness_compile.lower.programs.commands import RIVALS
 from harness_compile.lower.programs.places import CODE, LANGUAGES, SPEAKS
+from harness_compile.lower.words import objects
+from harness_compile.lower.words.commands import read_line, read_script, use_of
+from harness_compile.lower.words.normalise import Clause
 from harness_compile.rules import AllOf, Command, Edited, Not, Predicate, Ran, Since
 
 

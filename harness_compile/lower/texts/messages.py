@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-from harness_compile.lower import objects
 from harness_compile.lower.draft import Draft, any_of
-from harness_compile.lower.normalise import Clause
-from harness_compile.lower.tickets import reference, section
+from harness_compile.lower.texts.tickets import reference, section
+from harness_compile.lower.words import objects
+from harness_compile.lower.words.normalise import Clause
 from harness_compile.predicates import check_pattern
 from harness_compile.rules import Command, Message, Predicate, Text
 

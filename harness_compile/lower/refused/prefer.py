@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 
-from harness_compile.lower import objects, tails
-from harness_compile.lower.commands import read_command, read_line, spellings
 from harness_compile.lower.draft import Draft, any_of
-from harness_compile.lower.normalise import Clause
 from harness_compile.lower.programs.commands import MANAGES, REPLACES, RIVALS
+from harness_compile.lower.refused import tails
+from harness_compile.lower.words import objects
+from harness_compile.lower.words.commands import read_command, read_line, spellings
+from harness_compile.lower.words.normalise import Clause
 from harness_compile.rules import AllOf, Argument, Command, Not, Predicate, ToolCall
 
 WHO = (

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 
-from harness_compile.lower import objects, tails
 from harness_compile.lower.draft import Draft, any_of
-from harness_compile.lower.normalise import Clause
 from harness_compile.lower.programs.places import CODE, LANGUAGES
+from harness_compile.lower.refused import tails
+from harness_compile.lower.words import objects
+from harness_compile.lower.words.normalise import Clause
 from harness_compile.rules import Content, Predicate
 
 TS, JS, PY, GO, RUST = (LANGUAGES[name] for name in ("typescript", "javascript", "python", "go", "rust"))

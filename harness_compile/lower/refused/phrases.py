@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from harness_compile.lower import objects, tails, verbs
 from harness_compile.lower.draft import Draft, any_of
-from harness_compile.lower.normalise import Clause
+from harness_compile.lower.refused import tails, verbs
+from harness_compile.lower.words import objects
+from harness_compile.lower.words.normalise import Clause
 from harness_compile.rules import Path, Predicate
 
 WHO = (

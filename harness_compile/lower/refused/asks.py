@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from harness_compile.lower import objects, tails
 from harness_compile.lower.draft import Draft, any_of
-from harness_compile.lower.normalise import Clause
-from harness_compile.lower.phrases import NEVER, WHO
-from harness_compile.lower.staged import places_of
-from harness_compile.lower.verbs import meaning, uncovered
+from harness_compile.lower.refused import tails
+from harness_compile.lower.refused.phrases import NEVER, WHO
+from harness_compile.lower.refused.staged import places_of
+from harness_compile.lower.refused.verbs import meaning, uncovered
+from harness_compile.lower.words import objects
+from harness_compile.lower.words.normalise import Clause
 from harness_compile.rules import Path, Predicate
 
 ASK_BEFORE = re.compile(

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 
-from harness_compile.lower import objects
 from harness_compile.lower.draft import Draft
-from harness_compile.lower.moments import DO, GATE_COMMANDS, LATER
-from harness_compile.lower.normalise import Clause
-from harness_compile.lower.owed import command_of, drafts_for
+from harness_compile.lower.owed.moments import DO, GATE_COMMANDS, LATER
+from harness_compile.lower.owed.owed import command_of, drafts_for
 from harness_compile.lower.programs.checks import BY_NAME, LISTS
 from harness_compile.lower.programs.places import LANGUAGES
+from harness_compile.lower.words import objects
+from harness_compile.lower.words.normalise import Clause
 from harness_compile.rules import AllOf, Not, Ran
 
 SEARCHED = re.compile(

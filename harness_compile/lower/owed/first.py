@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from harness_compile.lower import objects
 from harness_compile.lower.draft import Draft
-from harness_compile.lower.moments import GATE_COMMANDS, find_gates
-from harness_compile.lower.normalise import Clause
+from harness_compile.lower.owed.moments import GATE_COMMANDS, find_gates
+from harness_compile.lower.words import objects
+from harness_compile.lower.words.normalise import Clause
 from harness_compile.rules import AllOf, Not, Path, Predicate, Seen
 
 READ = (

@@ -14,13 +14,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from distill.records import MemoryUnit
-from harness_compile.lower.commands import read_script
 from harness_compile.lower.draft import Draft
-from harness_compile.lower.moments import DO, LATER
-from harness_compile.lower.normalise import Clause, code_lines
-from harness_compile.lower.owed import drafts_for, language_of, words_of
+from harness_compile.lower.owed.moments import DO, LATER
+from harness_compile.lower.owed.owed import drafts_for, language_of, words_of
 from harness_compile.lower.programs.commands import INTERPRETERS
 from harness_compile.lower.programs.places import LANGUAGES
+from harness_compile.lower.words.commands import read_script
+from harness_compile.lower.words.normalise import Clause, code_lines
 from harness_compile.rules import Command
 
 Known = tuple[tuple[str, Command, tuple[str, ...]], ...]  # what a command does, the command, its files

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from harness_compile.lower import objects
-from harness_compile.lower.normalise import Clause
+from harness_compile.lower.words import objects
+from harness_compile.lower.words.normalise import Clause
 from harness_compile.rules import Command, Predicate
 
 COMMIT_FILES = re.compile(
