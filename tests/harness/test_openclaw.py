@@ -79,12 +79,20 @@ def test_hostile_texts_are_data() -> None:
 
 def test_every_control_says_that_agent_exec_gets_around_it() -> None:
     made = compiled(openclaw.BACKEND)
-    for rule in RULES:
+    for rule in (one for one in RULES if one.event != "stop"):
         mine = [one for one in made.bundle.controls if one.rule == rule.id]
         assert mine[0].ways_around[0] == openclaw.AGENT_EXEC
         assert {one.path for one in mine} == {openclaw.INDEX, openclaw.CONFIG}
         assert all(one.strength in ("guarded", "advisory") for one in mine)
     assert "agent exec" in made.files["README.md"].decode()
+
+
+def test_a_rule_about_the_end_of_a_turn_is_a_gap() -> None:
+    made = compiled(openclaw.BACKEND)
+    (gap,) = made.bundle.gaps
+    assert (gap.rule, gap.got, gap.reason) == ("lint-at-end", None, openclaw.NO_STOP)
+    assert "lint-at-end" not in {one.rule for one in made.bundle.controls}
+    assert openclaw.NO_STOP in " ".join(made.files["README.md"].decode().split())
 
 
 def test_only_keys_of_plugins_are_emitted_and_no_list_that_shuts_others_out() -> None:
