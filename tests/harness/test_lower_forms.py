@@ -283,6 +283,8 @@ Unclear requirements → ask.
 Never edit the upload file, change `core/x.cfg`.
 Never edit the upload file - change `core/x.cfg` instead.
 Never install with npm, use pnpm.
+`make deploy` ❌ `make stage` ✅
+❌ `make deploy` ✅ `make stage`
 `gen/a.cfg` is generated: edit `core/x.cfg` instead.
 Changes to `gen/a.cfg` go into `core/x.cfg`.
 Never run `tool0`.

@@ -71,9 +71,16 @@ UNDER_MANAGER = re.compile(
 )
 
 
+CROSSED = re.compile(
+    r"[❌🚫⛔✗✘🛑].*[✅✔✓☑]"
+)  # "X ❌ Y ✅": the marks may stand before or behind what they judge
+
+
 def prefer(clause: Clause, heading: str = "") -> list[Draft] | None:
     """A preference between commands, or None."""
     text = clause.text
+    if CROSSED.search(clause.raw):
+        return None
     for pattern in FORMS:
         match = pattern.match(text)
         if match:
