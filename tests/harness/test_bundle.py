@@ -267,6 +267,21 @@ def test_a_bundle_replaces_a_bundle_and_nothing_else(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["claude_code"]
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_a_bundle_without_some_rules_is_else_as_it_was_compiled(name: str, tmp_path: Path) -> None:
+    options = Options(on_error="ask", attended=False, python="/usr/bin/python3")
+    made = bundling.compile_rules(RULES, backend(name), options)
+    place = bundling.write(made, tmp_path)
+    assert bundling.without(place, {}).files == made.files
+    fewer = bundling.without(place, {"no-force-push": "made up"})
+    others = [one for one in RULES if one.id != "no-force-push"]
+    wanted = bundling.compile_rules(others, backend(name), options)
+    same = ("bundle.json", "account.json", "README.md")  # these name what the bundle was made from
+    assert {path: data for path, data in fewer.files.items() if path not in same} == {
+        path: data for path, data in wanted.files.items() if path not in same
+    }
+
+
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "claude_code").mkdir()
     (tmp_path / "claude_code/mine.txt").write_text("x")
