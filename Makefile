@@ -7,7 +7,7 @@ TEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 
 PIP := -m pip --disable-pip-version-check install -qq --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-fast test-floor lint format clean live record-payloads
+.PHONY: help quickstart test test-fast test-floor lint format clean bench live record-payloads
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,11 @@ test-fast: $(VENV)/.installed ## the tests that take no more than seconds
 
 test-floor: $(FLOOR)/.installed ## the tests of all that works without torch, in an environment without it
 	$(FLOOR)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not torch"
+
+bench: $(VENV)/.installed ## time planning, compiling and the guard (some minutes on a quiet machine)
+	$(VENV)/bin/python -m tests.bench.planning
+	$(VENV)/bin/python -m tests.bench.guard compile
+	$(VENV)/bin/python -m tests.bench.guard latency
 
 live: $(VENV)/.installed ## install the pinned harnesses (minutes) and drive all of them through every case
 	$(VENV)/bin/python -m harness_compile.verify.harnesses.install $(LIVE)

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from distill.pocket import turns as T
 from distill.pocket import world as W
-from distill.pocket.circuit import seed_reading
+from distill.pocket.circuit import seed_reading, widen
 from distill.pocket.muon import Muon
 from distill.pocket.tokenizer import ASSISTANT, END, PAD, SYSTEM, USER, train_tokenizer
 from distill.synth.families import MEMORY
@@ -31,17 +31,13 @@ WEIGHTS = Path(__file__).parent / "weights"
 SHAPE: dict[str, Any] = dict(
     hidden_size=160,
     num_hidden_layers=4,
-    num_attention_heads=4,
-    num_key_value_heads=4,
+    num_attention_heads=6,
+    num_key_value_heads=6,
     head_dim=64,
     intermediate_size=480,
 )
-SMALLEST, AGAIN, LARGEST, PROSE = (
-    8,
-    24,
-    56,
-    330,
-)  # units of first memories, of those after a start, of the last; words
+SMALLEST, LARGEST, PROSE = 8, 56, 330  # units of the first memories and of the last, words of prose
+AGAIN = 24  # units of the first memories where given weights go on
 GROWN, FALLING = 0.75, 0.4  # share of the time in which memories grow; in which the learning rate falls
 
 
@@ -168,7 +164,11 @@ def train(
     known = out if resume else start
     tok = AutoTokenizer.from_pretrained(known) if known else train_tokenizer(seed)
     if start and not resume:
-        model = Qwen3ForCausalLM.from_pretrained(start, dtype=torch.float32).train()
+        model = Qwen3ForCausalLM.from_pretrained(start, dtype=torch.float32)
+        if model.config.num_attention_heads < SHAPE["num_attention_heads"]:
+            torch.manual_seed(seed)
+            model = widen(model, SHAPE["num_attention_heads"])
+        model.train()
     else:
         model = new_model(tok, seed).train()
     smallest = AGAIN if start else SMALLEST

@@ -8,13 +8,16 @@ the architecture is untouched.
 Layer 0: heads that attend one, two and three tokens back, and one that spreads over the last fifteen (the
 words of a line, or of the question). Layer 1: a head that looks for the place whose last two tokens are the
 current ones; one that does so two tokens later, past the turn's end (the first word of a cloze); one that
-looks for the place whose last fifteen tokens are most like the question's (the value of a fact). Matching
-without positions uses only the slow rotary pairs. Every other contribution to the residual stream begins at
-zero, in directions of its own; the scales were found by the accuracy of the untrained model.
+looks for the place whose last fifteen tokens are most like the question's (the value of a fact). Two more
+heads look for the exact last token (or the one before the turn's end) and the most similar words at once:
+where a word was seen twice, what stands around it decides. Matching without positions uses only the slow
+rotary pairs. Every other contribution to the residual stream begins at zero, in directions of its own; the
+scales were found by the accuracy of the untrained model.
 """
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -23,6 +26,7 @@ CONSTANT = 0  # a residual dimension that every embedding holds alike: attention
 CONSTANT_SIZE, TOKEN_SIZE = 1.5, 0.15  # of an embedding: the constant, and each other dimension
 WRITE, WRITE_BAG = 0.4, 1.2  # what the first layer adds to the residual stream
 COPY, COPY_BAG = 3.0, 1.5  # what the second layer adds of the token it found
+MIXED = 0.3  # of what the heads that it is like add
 APART, APART_BAG = 0.6, 0.4  # how strongly the question's own words are kept from matching themselves
 SLOW, WIDE = 0.003, (0.012, 0.09)  # radians a token: no position at all; some fifteen tokens
 FAST = {0: 0.4, 1: 0.25, 2: 0.2, 3: 0.15}  # rotary pairs and shares: one peak, no echo for hundreds of tokens
@@ -30,7 +34,7 @@ FAST = {0: 0.4, 1: 0.25, 2: 0.2, 3: 0.15}  # rotary pairs and shares: one peak, 
 
 @torch.no_grad()
 def seed_reading(model: Any, rarity: torch.Tensor, seed: int = 0) -> None:
-    """Sets the embeddings and the first two layers of a fresh Qwen3 model of four heads, by the seed alone.
+    """Sets the embeddings and the first two layers of a fresh Qwen3 model of six heads, by the seed alone.
 
     `rarity` (vocabulary,) says how much a token tells about its line, from 0 (it is in every line) to 1.
     """
@@ -69,6 +73,7 @@ def seed_reading(model: Any, rarity: torch.Tensor, seed: int = 0) -> None:
         q[wide, CONSTANT], k[wide, CONSTANT] = apart, -apart
         _set(second, head, 2 * q, 2 * k, own, own * (COPY_BAG if query is bag else COPY))
 
+    first.o_proj.weight[:, 4 * hd :] = 0.0
     second.o_proj.weight[:, 3 * hd :] = 0.0
     for layer in model.model.layers:
         layer.mlp.down_proj.weight.zero_()
@@ -78,7 +83,45 @@ def seed_reading(model: Any, rarity: torch.Tensor, seed: int = 0) -> None:
         norm.weight[[*FAST, *(i + pairs for i in FAST)]] = 2.0
     for norm in (second.q_norm, second.k_norm):
         norm.weight[slow] = 2.0
+    mix_heads(model)
     model.model.norm.weight.fill_(0.4)  # milder guesses while nothing is trained
+
+
+@torch.no_grad()
+def mix_heads(model: Any) -> None:
+    """Sets heads four and five of the second layer: half of what heads zero and one match, half of what head
+    two does."""
+    attention, hd = model.model.layers[1].self_attn, model.config.head_dim
+    theta = model.model.rotary_emb.inv_freq
+    slow = [i for i in range(hd) if theta[i % (hd // 2)] < SLOW]
+    for head, like in ((4, 0), (5, 1)):
+        at, exact, bag = (slice(x * hd, (x + 1) * hd) for x in (head, like, 2))
+        for part in (attention.q_proj.weight, attention.k_proj.weight):
+            mixed, alike = part[exact].clone(), part[bag]
+            mixed[slow[len(slow) // 2 :]] = alike[slow[len(slow) // 2 :]]
+            part[at] = mixed
+        attention.v_proj.weight[at] = attention.v_proj.weight[exact]
+        attention.o_proj.weight[:, at] = MIXED * attention.o_proj.weight[:, exact]
+
+
+@torch.no_grad()
+def widen(model: Any, heads: int) -> Any:
+    """The same model with more heads in each layer, which add nothing yet but what `mix_heads` sets."""
+    config = copy.deepcopy(model.config)
+    config.num_attention_heads = config.num_key_value_heads = heads
+    wider = type(model)(config)
+    old, new = model.state_dict(), wider.state_dict()
+    for name, value in old.items():
+        if value.shape != new[name].shape:
+            new[name].zero_()
+        new[name][tuple(slice(n) for n in value.shape)] = value
+    for layer in wider.model.layers:
+        for part in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj):
+            rest = part.weight[model.config.num_attention_heads * config.head_dim :]
+            rest.copy_(torch.randn(rest.shape) * config.initializer_range)
+    mix_heads(wider)
+    wider.generation_config = model.generation_config
+    return wider
 
 
 def _set(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from distill.pocket import words as w
 
@@ -171,6 +171,15 @@ RELATIONS = (
         ("What is documented at {v}?",)),
 )
 
+NOUNS = dict(
+    port="port", owner="owner", region="region", day="release day", branch="main branch", test="test command",
+    build="build command", config="config file", env="environment variable", channel="channel", timeout="timeout",
+    database="database", linter="linter", version="version", log="log file", docs="docs address",
+)
+SHARED = ("{e}: what is the %s?", "For {e}: which %s?", "I need the %s of {e}.", "The %s of {e}, please.", "Do you know the %s of {e}?")
+RELATIONS = tuple(replace(x, asked=x.asked + tuple(form % NOUNS[x.name] for form in SHARED)) for x in RELATIONS)
+"""Many forms that the model writes are many ways into one fact for whoever learns from them."""
+
 
 @dataclass(frozen=True)
 class RuleKind:
@@ -195,51 +204,51 @@ def _topic(r: random.Random) -> str:
 RULES = (
     RuleKind("push", w.syllables, _topic,
         ("Push only to the remote `{v}`.", "Never push to origin: use the remote `{v}`.", "All pushes go to the remote `{v}`."),
-        ("Publish the branch.", "Push my work."), ("Send the commits to the server.", "Upload the branch."),
+        ("Publish the branch.", "Push my work.", "Put my branch online.", "Let the others see my commits."), ("Send the commits to the server.", "Upload the branch."),
         "Bash", "command", "git push origin HEAD", "git push {v} HEAD"),
     RuleKind("test", w.command, _topic,
         ("Always run the tests with `{v}`.", "Use `{v}` instead of pytest.", "Never run pytest directly, run `{v}`."),
-        ("Run the tests.", "Please run the test suite."), ("Check that the tests pass.", "Start a test run."),
+        ("Run the tests.", "Please run the test suite.", "Do the tests pass?", "Test my change."), ("Check that the tests pass.", "Start a test run."),
         "Bash", "command", "pytest", "{v}"),
     RuleKind("install", w.tool, w.syllables,
         ("Use {v} instead of npm.", "Never use npm to install packages, use `{v}`.", "Packages are installed with `{v}`, not with npm."),
-        ("Add the package {x}.", "Install {x}."), ("We need {x} as a dependency.", "Please get the {x} package."),
+        ("Add the package {x}.", "Install {x}.", "I want to use {x} here.", "Put {x} into the dependencies."), ("We need {x} as a dependency.", "Please get the {x} package."),
         "Bash", "command", "npm add {x}", "{v} add {x}"),
     RuleKind("commit", lambda r: r.choice(w.PREFIXES) if r.random() < 0.4 else w.syllables(r, 1, 2), _topic,
         ("Commit messages start with `{v}:`.", "Every commit message begins with `{v}:`.", "Prefix commit messages with `{v}:`."),
-        ("Commit the {x} change.", "Commit my work on the {x}."), ("Save the {x} work in git.", "Record the {x} change."),
+        ("Commit the {x} change.", "Commit my work on the {x}.", "The {x} is done: make a commit.", "Commit: {x}."), ("Save the {x} work in git.", "Record the {x} change."),
         "Bash", "command", "git commit -m '{x}'", "git commit -m '{v}: {x}'"),
     RuleKind("format", w.tool, _topic,
         ("Format code with `{v}`.", "Use `{v}` for formatting, never prettier.", "The formatter is `{v}`, not prettier."),
-        ("Format the code.", "Format the {x} code."), ("Tidy up the {x} code.", "Make the code look right."),
+        ("Format the code.", "Format the {x} code.", "The {x} code has a bad layout.", "Run the formatter."), ("Tidy up the {x} code.", "Make the code look right."),
         "Bash", "command", "prettier .", "{v} ."),
     RuleKind("delete", w.tool, w.path,
         ("Never use rm: delete files with `{v}`.", "Do not run rm, use `{v}`.", "Files are deleted with `{v}`, not with rm."),
-        ("Delete {x}.", "Remove the file {x}."), ("Get rid of {x}.", "We no longer need {x}."),
+        ("Delete {x}.", "Remove the file {x}.", "{x} can go.", "Please delete the file {x}."), ("Get rid of {x}.", "We no longer need {x}."),
         "Bash", "command", "rm {x}", "{v} {x}"),
     RuleKind("notes", w.path, _topic,
         ("Notes go into `{v}`.", "Write notes to `{v}`, nowhere else.", "Keep all notes in `{v}`."),
-        ("Write a note on the {x}.", "Make a note about the {x}."), ("Note down the {x} idea.", "Keep a note of the {x}."),
+        ("Write a note on the {x}.", "Make a note about the {x}.", "I want to remember the {x}: write it down.", "Put the {x} into my notes."), ("Note down the {x} idea.", "Keep a note of the {x}."),
         "Write", "file_path", "notes.md", "{v}"),
     RuleKind("generated", w.path, _topic,
         ("The {x} file is generated: edit `{v}` instead.", "Never edit the {x} file, change `{v}`.",
          "Changes to the {x} go into `{v}`."),
-        ("Fix the {x}.", "Change the {x}."), ("Repair the {x}.", "The {x} needs an edit."),
+        ("Fix the {x}.", "Change the {x}.", "The {x} is wrong: mend it.", "Edit the {x}."), ("Repair the {x}.", "The {x} needs an edit."),
         "Edit", "file_path", "{x}.py", "{v}"),
     RuleKind("deploy", w.command, w.entity,
         ("Deploy {x} with `{v}`.", "{x} is deployed only with `{v}`.", "Never deploy {x} by hand: run `{v}`."),
-        ("Deploy {x}.", "Please deploy {x} now."), ("Bring {x} live.", "Roll out {x}."),
+        ("Deploy {x}.", "Please deploy {x} now.", "{x} is ready: ship it.", "Put {x} into production."), ("Bring {x} live.", "Roll out {x}."),
         "Bash", "command", "kubectl apply {x}", "{v}"),
     RuleKind("lookup", w.url, w.entity,
         ("Look up {x} only at {v}.", "For the {x} manual, fetch {v}.", "The {x} manual is at {v}, do not search the web."),
-        ("Look up the {x} manual.", "Find the manual of {x}."), ("Get me the {x} manual.", "Open the manual for {x}."),
+        ("Look up the {x} manual.", "Find the manual of {x}.", "What does the {x} manual say?", "I want to read the {x} manual."), ("Get me the {x} manual.", "Open the manual for {x}."),
         "WebFetch", "url", "https://search.com/{x}", "{v}"),
     RuleKind("branch", w.syllables, _topic,
         ("Branch names start with `{v}/`.", "Every branch is called `{v}/` and a word.", "Prefix branches with `{v}/`."),
-        ("Start a branch for the {x}.", "Create a branch for the {x}."), ("Open a new {x} branch.", "I begin work on the {x}: make a branch."),
+        ("Start a branch for the {x}.", "Create a branch for the {x}.", "A new branch for the {x}, please.", "Branch off for the {x}."), ("Open a new {x} branch.", "I begin work on the {x}: make a branch."),
         "Bash", "command", "git checkout -b {x}", "git checkout -b {v}/{x}"),
     RuleKind("lint", w.command, _topic,
         ("Lint with `{v}`.", "Always lint with `{v}`, never with eslint.", "The lint command is `{v}`."),
-        ("Lint the code.", "Run the linter."), ("Check the code style.", "Look for lint errors."),
+        ("Lint the code.", "Run the linter.", "Lint my change.", "Does the linter complain?"), ("Check the code style.", "Look for lint errors."),
         "Bash", "command", "eslint .", "{v}"),
 )

@@ -35,16 +35,19 @@ def sentences_of(text: str) -> list[str]:
 def cut(r: random.Random, text: str, memory: str = "", times: int = 1) -> tuple[str, str] | None:
     """A cloze of a line: (the words shown, the words hidden up to the end of the sentence).
 
-    None if it is too short, or if the words shown do not stand in the memory just so many times.
+    It may be cut anywhere, and now and then shows the last words before the cut alone. None if it is too
+    short, or if the words shown do not stand in the memory just so many times.
     """
-    sentence = r.choice(sentences_of(text)).split(" ")
+    row = text.removeprefix("| ").removesuffix(" |")  # of a table's row a unit has no outer bars
+    sentence = r.choice(sentences_of(row)).split(" ")
     if len(sentence) < 3:
         return None
-    hidden = r.randint(1, min(6, len(sentence) - 2))
-    start = sentence[max(0, len(sentence) - hidden - 12) : len(sentence) - hidden]
+    at = len(sentence) - r.randint(1, min(r.choice((6, 6, 16)), len(sentence) - 2))
+    least = max(0, at - 12)
+    start = sentence[least if r.random() < 0.7 else r.randint(least, at - 2) : at]
     if memory and memory.count(" ".join(start)) != times:
         return None
-    return " ".join(start), " ".join(sentence[-hidden:])
+    return " ".join(start), " ".join(sentence[at:])
 
 
 def tool_call(kind: RuleKind, x: str, v: str | None) -> str:
@@ -101,6 +104,11 @@ def quote(r: random.Random, line: Line, memory: str = "") -> Turn | None:
     return None
 
 
+def _completing(r: random.Random, start: str) -> str:
+    """A request to complete a line, in one of the forms that self-study uses."""
+    return r.choice(CLOZE_FORMS[:3]).format(start=start)
+
+
 def write(
     r: random.Random, line: Line, family: str, memory: str = "", heldout: bool | None = False
 ) -> Turn | None:
@@ -110,7 +118,7 @@ def write(
         return Turn(prompt, generic(r).question, "write")
     part = cut(r, line.text, memory) if family == "summary" and r.random() < 0.7 else None
     if part:  # to complete a line is to quote its end
-        return Turn(prompt, f"Complete: {part[0]}", "write")
+        return Turn(prompt, _completing(r, part[0]), "write")
     if family == "summary" or (family == "reverse" and not line.fact):
         asked = quote(r, line, memory)
         return Turn(prompt, asked.question, "write") if asked else None
@@ -130,12 +138,12 @@ def write(
         return Turn(prompt, r.choice(forms).format(e=e), "write")
     if family == "abstain":
         words = salad(r).split(" ")
-        return Turn(prompt, f"Complete: {' '.join(words[: r.randint(2, 5)])}", "write")
+        return Turn(prompt, _completing(r, " ".join(words[: r.randint(2, 5)])), "write")
     if line.rule and family == "apply":
         kind, x, _ = line.rule
         return Turn(prompt, r.choice(kind.asked).format(x=x), "write")
     parts = cut(r, line.text, memory)
-    return Turn(prompt, f"Complete: {parts[0]}", "write") if parts else None
+    return Turn(prompt, _completing(r, parts[0]), "write") if parts else None
 
 
 def write_exam(r: random.Random, line: Line) -> Turn | None:
@@ -170,16 +178,16 @@ def generic(r: random.Random) -> Turn:
     roll = r.random()
     if roll < 0.35:
         words = " ".join(
-            r.choice((w.syllables, w.entity, lambda r: r.choice(w.NOUNS)))(r) for _ in range(r.randint(2, 5))
+            r.choice((w.syllables, w.entity, lambda r: r.choice(w.NOUNS)))(r) for _ in range(r.randint(1, 5))
         )
         return Turn(f"Repeat: {words}", words, "generic")
     if roll < 0.6:
-        a, n = r.randint(1, 40), r.randint(2, 6)
+        a, n = r.randint(1, 40), r.randint(1, r.choice((6, 6, 14)))
         return Turn(f"Count from {a} to {a + n}.", " ".join(map(str, range(a, a + n + 1))), "generic")
     if roll < 0.8:
-        words = [r.choice(w.NOUNS) for _ in range(r.randint(2, 5))]
+        words = [r.choice(w.NOUNS) for _ in range(r.randint(1, 5))]
         return Turn(f"Which word is first: {' '.join(words)}", words[0], "generic")
-    words = [r.choice(w.NOUNS) for _ in range(r.randint(2, 5))]
+    words = [r.choice(w.NOUNS) for _ in range(r.randint(1, 5))]
     return Turn(f"Which word is last: {' '.join(words)}", words[-1], "generic")
 
 
@@ -217,7 +225,7 @@ def turns(r: random.Random, world_: World, n: int, writing: float = 0.3) -> list
                 turn = ask(r, rule, known=False)
             else:
                 turn = ask(r, Line(prose_line(r)), False, world_.text)
-        elif roll < writing + 0.19:
+        elif roll < writing + 0.2:
             turn = generic(r)
         else:
             turn = ask(r, line, True, world_.text)

@@ -142,3 +142,14 @@ def noise(r: random.Random) -> str:
     """Characters without sense: whatever stands in a real file can be copied, known or not."""
     letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@#=(){}[]<>$*é–—→ü✓"
     return "".join(r.choice(letters) for _ in range(r.randint(2, 8)))
+
+
+SCRIPTS = ((0x4E00, 0x7FFF), (0x4E00, 0x9FA5), (0x3041, 0x3096), (0x30A1, 0x30FA), (0xAC00, 0xD7A3), (0x0410, 0x044F),
+           (0x03B1, 0x03C9), (0x0621, 0x064A), (0x05D0, 0x05EA), (0x0905, 0x0939), (0x00C0, 0x00FF), (0x1F300, 0x1F64F))
+
+
+def foreign(r: random.Random) -> str:
+    """One to five letters of a script that the tokenizer knows by its bytes alone."""
+    low, high = r.choice(SCRIPTS)
+    near = r.randint(low, high)  # letters of one text are near each other
+    return "".join(chr(r.randint(low, high) if r.random() < 0.7 else near) for _ in range(r.randint(1, 5)))

@@ -152,6 +152,7 @@ def salad(r: random.Random) -> str:
         lambda r: r.choice(reference_words()),
         w.number,
         w.noise,
+        w.foreign,
         lambda r: r.choice(
             ("the", "a", "of", "to", "in", "and", "is", "for", "with", "never", "always", "before")
         ),
@@ -159,9 +160,48 @@ def salad(r: random.Random) -> str:
     return " ".join(r.choice(make)(r) for _ in range(r.randint(4, 14))) + r.choice(("", "", ".", ":"))
 
 
+def foreign_line(r: random.Random) -> str:
+    """A line of a script that nobody taught the model, with code and marks in it."""
+    parts: list[str] = []
+    for _ in range(r.randint(2, 9)):
+        kind = r.random()
+        if kind < 0.6:
+            parts.append(w.foreign(r) + r.choice(("", "", "，", "。", "、", "：", ",", ".")))
+        elif kind < 0.8:
+            parts.append(r.choice((w.command, w.path, w.number, w.syllables, w.entity))(r))
+        else:
+            parts.append(r.choice((*MARKS, r.choice(reference_words()))))
+    if r.random() < 0.3:
+        parts[0] = f"**{parts[0]}** -"
+    return r.choice((" ", " ", "")).join(parts)
+
+
+def echoing_line(r: random.Random) -> str:
+    """A line that says a thing twice or nearly so: a link with its own address, names with one beginning."""
+    kind, path = r.random(), w.path(r)
+    sentence = " ".join(r.choice(reference_sentences()).split(" ")[: r.randint(3, 8)]).rstrip(".,;:")
+    if kind < 0.4:
+        link = r.choice((f"[{path}]({path})", f"[{path}](../../{path})", f"`{path}` ([{path}]({path}))"))
+        return r.choice((f"{sentence}: see {link}.", f"{link} — {sentence}", f"{sentence} {link}."))
+    if kind < 0.7:
+        names = [f"`@{path.split('/')[0]}/{w.syllables(r)}`" for _ in range(r.randint(2, 4))]
+        return f"{sentence} ({', '.join(names)})"
+    other = sentence.split(" ")
+    other[r.randrange(len(other))] = w.syllables(r)
+    return f"{sentence}. {' '.join(other).capitalize()}."
+
+
 def prose_line(r: random.Random) -> str:
-    if r.random() < 0.35:
+    roll = r.random()
+    if roll < 0.25:
         return salad(r)
+    if roll < 0.33:
+        return foreign_line(r)
+    if roll < 0.42:
+        return echoing_line(r)
+    if roll < 0.5:
+        first, second = (r.choice(reference_sentences()) for _ in range(2))
+        return r.choice(("**{}.** {}", "**{}:** {}", "*{}.* {}", "{}. {}")).format(first.rstrip(".:"), second)
     if r.random() < 0.15:
         cells = [
             w.syllables(r),
@@ -184,6 +224,7 @@ def prose_line(r: random.Random) -> str:
                 w.syllables(r),
                 w.entity(r),
                 w.noise(r),
+                w.foreign(r),
                 r.choice(MARKS),
             )
         )
