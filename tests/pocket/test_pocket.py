@@ -14,6 +14,7 @@ import typer
 from distill.pocket import turns as T
 from distill.pocket import world as W
 from distill.pocket.build import AGAIN, encode, new_model, train
+from distill.pocket.circuit import widen
 from distill.pocket.evaluate import answerable
 from distill.pocket.muon import Muon
 from distill.pocket.words import entity, is_heldout
@@ -64,6 +65,22 @@ def test_a_fresh_model_looks_back_and_finds_where_a_line_goes_on() -> None:
             assert (seen == torch.arange(4, len(ids)) - back).float().mean() > 0.99
         found.append(ids[int(second[0, 1, start - 1].argmax())] == ids[start])
     assert sum(found) >= 4
+
+
+@torch.no_grad()
+def test_a_model_with_more_heads_says_what_it_said_before() -> None:
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    torch.manual_seed(0)
+    shape: dict[str, Any] = dict(vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2)
+    model = Qwen3ForCausalLM(
+        Qwen3Config(**shape, num_attention_heads=4, num_key_value_heads=4, head_dim=8, rope_theta=1e6)
+    ).eval()
+    wider, ids = widen(model, 6).eval(), torch.randint(0, 64, (2, 12))
+    mixed = wider.model.layers[1].self_attn.o_proj.weight[:, 4 * 8 :]
+    assert mixed.abs().sum() > 0  # what `mix_heads` adds, and nothing else
+    mixed.zero_()
+    torch.testing.assert_close(wider(ids).logits, model(ids).logits)
 
 
 def test_training_never_says_a_heldout_name() -> None:
