@@ -62,14 +62,18 @@ def micro_batches(
     samples: Sequence[Sample], rows: Sequence[int], batch_tokens: int, at_least: int = 1
 ) -> list[list[int]]:
     """The rows of one step, by length, in pieces of at most `batch_tokens` padded tokens and at least
-    `at_least` pieces."""
+    `at_least` pieces. A piece that would be padding for two thirds is begun anew."""
     by_length = sorted(rows, key=lambda i: (len(samples[i].prompt) + len(samples[i].ids), i))
     most = -(-len(by_length) // at_least)
     out: list[list[int]] = [[]]
+    held = 0
     for i in by_length:
         width = len(samples[i].prompt) + len(samples[i].ids)
-        if out[-1] and (len(out[-1]) >= most or (len(out[-1]) + 1) * width > batch_tokens):
+        padded, real = (len(out[-1]) + 1) * width, held + width
+        if out[-1] and (len(out[-1]) >= most or padded > batch_tokens or padded > 3 * real):
             out.append([])
+            held = 0
+        held += width
         out[-1].append(i)
     return out
 

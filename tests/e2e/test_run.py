@@ -58,7 +58,7 @@ def environment() -> dict[str, str]:
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*words), cwd=folder, env=environment(), capture_output=True, text=True, timeout=280
+        command(*words), cwd=folder, env=environment(), capture_output=True, text=True, timeout=1200
     )
 
 
@@ -169,7 +169,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_resumes(whole: Path, tmp_path: 
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=1200,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
     )
     assert done.returncode == 1

@@ -22,8 +22,8 @@ SERVICES = 4  # of the twelve, so that the test stays short
 RECIPE = """version: 1
 out: run
 memory: {sources: [{format: agents_md, path: AGENTS.md}]}
-synth: {per_unit: 14, temperature: 1.4, max_new_tokens: 48, replay: 0.15, batch_size: 64}
-train: {lr: 1.0e-2, epochs: 11, batch_size: 16, accumulate: 2, eval_every: 60}
+synth: {per_unit: 16, temperature: 1.2, max_new_tokens: 48, replay: 0.15, batch_size: 64}
+train: {lr: 1.0e-2, epochs: 11, batch_size: 16, batch_tokens: 512, excerpts: 0, eval_every: 120}
 check: {probes_per_unit: 6, min_probes: 8, bootstrap: 200}
 """
 
