@@ -74,7 +74,13 @@ def test_a_model_with_more_heads_says_what_it_said_before() -> None:
     torch.manual_seed(0)
     shape: dict[str, Any] = dict(vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2)
     model = Qwen3ForCausalLM(
-        Qwen3Config(**shape, num_attention_heads=4, num_key_value_heads=4, head_dim=8, rope_theta=1e6)
+        Qwen3Config(
+            **shape,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            head_dim=8,
+            rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+        )
     ).eval()
     wider, ids = widen(model, 6).eval(), torch.randint(0, 64, (2, 12))
     mixed = wider.model.layers[1].self_attn.o_proj.weight[:, 4 * 8 :]
