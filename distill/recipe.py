@@ -221,8 +221,8 @@ class Check(Section):
     probes_per_unit: Count = 8
     """Held-out questions per unit. More narrow the interval and cost time."""
     cloze: Share = 0.5
-    """Share of the probes that hide the end of a sentence; the base model writes the others. 1 where it
-    writes poorly.
+    """Share of the units that have probes which hide the end of a sentence; the base model writes the
+    others. 1 where it writes poorly.
     """
     probes: Path | None = None
     """Your own probes, a JSONL file relative to the recipe's directory; used instead of written ones."""
