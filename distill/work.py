@@ -7,9 +7,7 @@ Each asks first whether its output is there and made from the same inputs; then 
 
 from __future__ import annotations
 
-import itertools
 import json
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,18 +23,18 @@ from distill.errors import ModelError
 from distill.records import Header, MemoryUnit, digest_file, digest_of, read_jsonl, write_json, write_jsonl
 from distill.report import Forgetting, Report, write_report
 from distill.stage import fresh, require
-from distill.synth.dataset import MANIFEST, Conversation, read_dataset
+from distill.synth.dataset import MANIFEST, read_dataset
 from distill.synth.families import FAMILIES
 from distill.synth.filter import normal
 from distill.synth.generate import Teacher, self_study
 from distill.synth.teacher import Reader
 from distill.train.adapter import AdapterCard, add_lora, load_adapter, save_adapter
-from distill.train.loop import Sample, train
-from distill.train.model import Base, check_context, prompt_ids
+from distill.train.loop import train
+from distill.train.model import Base, check_context
+from distill.train.samples import samples_of
 
 Tell = Callable[[str, int, int], None]  # what is being done, pieces done, pieces in all
 GENERIC = 64  # prompts of each kind in the forgetting check
-EXCERPT = 5  # lines of the memory in an excerpt
 ROOM = 256  # tokens kept free for a question beside the memory
 
 
@@ -179,42 +177,6 @@ def synthesise(
     )
 
 
-def samples_of(work: Work, mend: str, excerpts: float = 0.0) -> tuple[list[Sample], list[str]]:
-    """The dataset as training sequences: the student's prompt and the teacher's ids and targets.
-
-    The student has no memory in context. A share `excerpts` of what is about the memory comes once more with
-    some lines of it in context, half of the time those that answer: whoever deploys the adapter beside a
-    memory asks that it still reads.
-    """
-    conversations, targets, _ = read_dataset(work.dataset, mend)
-    offsets = targets["offsets"].tolist()
-    spans = list(itertools.pairwise(offsets))
-    lines = [line for line in work.memory.split("\n") if line.strip()]
-    told = {unit.id: unit.text.split("\n")[0] for unit in work.units}
-    r = random.Random(f"{work.seed} excerpts")
-    asked: list[tuple[Conversation, str | None, tuple[int, int]]] = [
-        (c, None, span) for c, span in zip(conversations, spans, strict=True)
-    ]
-    about = [(c, span) for c, span in zip(conversations, spans, strict=True) if c.units]
-    for c, span in r.sample(about, round(excerpts * len(about))):
-        own = told.get(c.units[0], "")
-        at = next((i for i, line in enumerate(lines) if own and own in line), 0)
-        start = max(0, (at if r.random() < 0.5 else r.randrange(len(lines))) - r.randrange(EXCERPT))
-        asked.append((c, "\n".join(lines[start : start + EXCERPT]), span))
-    out = []
-    for c, excerpt, (a, b) in asked:
-        out.append(
-            Sample(
-                prompt_ids(work.base, c.question, excerpt),
-                targets["ids"][a:b].tolist(),
-                targets["top_ids"][a:b],
-                targets["top_logp"][a:b],
-                targets["tail"][a:b],
-            )
-        )
-    return out, [c.question for c in conversations]
-
-
 def train_adapter(
     work: Work,
     probes: Sequence[Probe],
@@ -241,7 +203,8 @@ def train_adapter(
         return AdapterCard(**json.loads(card_path.read_bytes()))
     if only:
         require(card_path, only, inputs)
-    samples, _ = samples_of(work, mend, excerpts)
+    conversations, targets, _ = read_dataset(work.dataset, mend)
+    samples = samples_of(work.base, conversations, targets, work.memory, work.units, excerpts, work.seed)
     add_lora(work.base, lora["rank"], lora["alpha"], work.seed)
     dev = [p for p in probes if p.split == "dev"]
     student = Reader(work.base, None, adapter=True)
@@ -305,7 +268,7 @@ def judge_run(
     tell: Tell,
 ) -> Report:
     """All arms on the test probes, the forgetting check, and the report in three forms."""
-    _, asked = samples_of(work, mend)
+    asked = [c.question for c in read_dataset(work.dataset, mend)[0]]
     found = contaminated(probes, asked, work.memory)
     test = [p for p in probes if p.split == "test" and p.id not in found]
     bare = sorted(

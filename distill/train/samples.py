@@ -1,0 +1,59 @@
+"""From the dataset to training sequences: what the student reads, and the teacher's targets for it.
+
+Not covered: how the sequences are batched (`loop.py`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from distill.records import MemoryUnit
+from distill.synth.dataset import Conversation
+from distill.train.loop import Sample
+from distill.train.model import Base, prompt_ids
+
+EXCERPT = 5  # lines of the memory in an excerpt
+
+
+def samples_of(
+    base: Base,
+    conversations: Sequence[Conversation],
+    targets: Mapping[str, torch.Tensor],
+    memory: str,
+    units: Sequence[MemoryUnit],
+    excerpts: float,
+    seed: int,
+) -> list[Sample]:
+    """The student's prompt of each conversation and the teacher's ids and targets.
+
+    The student has no memory in context. A share `excerpts` of what is about the memory comes once more with
+    some lines of it in context, half of the time those that answer: whoever deploys the adapter beside a
+    memory asks that it still reads.
+    """
+    spans = list(itertools.pairwise(targets["offsets"].tolist()))
+    lines = [line for line in memory.split("\n") if line.strip()]
+    told = {unit.id: unit.text.split("\n")[0] for unit in units}
+    r = random.Random(f"{seed} excerpts")
+    asked: list[tuple[Conversation, str | None, tuple[int, int]]] = [
+        (c, None, span) for c, span in zip(conversations, spans, strict=True)
+    ]
+    about = [(c, span) for c, span in zip(conversations, spans, strict=True) if c.units]
+    for c, span in r.sample(about, round(excerpts * len(about))):
+        own = told.get(c.units[0], "")
+        at = next((i for i, line in enumerate(lines) if own and own in line), 0)
+        start = max(0, (at if r.random() < 0.5 else r.randrange(len(lines))) - r.randrange(EXCERPT))
+        asked.append((c, "\n".join(lines[start : start + EXCERPT]), span))
+    return [
+        Sample(
+            prompt_ids(base, c.question, excerpt),
+            targets["ids"][a:b].tolist(),
+            targets["top_ids"][a:b],
+            targets["top_logp"][a:b],
+            targets["tail"][a:b],
+        )
+        for c, excerpt, (a, b) in asked
+    ]
