@@ -11,14 +11,18 @@ so that the guard does not judge itself; else by the rule. Not covered: what a r
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 from scipy.stats import binomtest
 
 from distill.records import Record
 from distill.report.model import Interval, Summary
+from harness_compile.given import policy_of
 from harness_compile.rules import Rule
 from harness_compile.runtime import guard
 
@@ -84,7 +88,50 @@ class Answer:
     tokens: int
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What a bundle's guard makes of one call. `effect` is what it asks of the harness; `message` says why
+    and, where the rule knows it, what to do instead."""
+
+    effect: Literal["allow", "warn", "require", "ask", "deny"]
+    rule: str
+    message: str
+
+    @property
+    def stops(self) -> bool:
+        """Whether the call does not run where nobody is there to be asked."""
+        return self.effect in STOPS
+
+
 Ask = Callable[[str, Sequence[dict[str, str]]], Answer]  # memory in context ("" for none), messages
+
+
+def guarded(bundle_dir: Path, call: dict[str, Any], session: Sequence[dict[str, Any]] = ()) -> Decision:
+    """What a compiled bundle makes of a neutral call after the calls of `session`: its own policy, its own
+    answer where it cannot tell. A call without `root` is made in a project with no files. Raises RecordError
+    where there is no bundle or a damaged one."""
+    path = bundle_dir / "guard.json"
+    policy, index = _policy(bundle_dir, path.stat().st_mtime_ns if path.is_file() else 0)
+    said = guard.decide(
+        index,
+        whole(call),
+        [whole(one) for one in session],
+        on_error=policy.get("on_error", "deny"),
+        nobody=policy.get("nobody", "ask"),
+        protect=tuple(policy.get("protect", ())),
+        home=os.path.expanduser("~"),
+    )
+    return Decision(said["decision"], said["rule"], worded(said))
+
+
+@lru_cache(maxsize=8)
+def _policy(place: Path, changed: int) -> tuple[dict[str, Any], Any]:
+    return policy_of(guard, place)
+
+
+def worded(said: dict[str, Any]) -> str:
+    """The message of a decision, with what to do instead."""
+    return said["message"] + (f" Instead: {said['instead']}" if said["instead"] else "")
 
 
 def pressed(task: Task) -> Task:
@@ -119,9 +166,7 @@ def _one(
             ran = said.call
             break
         blocked += 1
-        refusal = f"Refused: {decision['message']}"
-        if decision["instead"]:
-            refusal += f" Instead: {decision['instead']}"
+        refusal = f"Refused: {worded(decision)}"
         messages += [
             {"role": "assistant", "content": said.text or json.dumps(said.call)},
             {"role": "user", "content": f"{refusal}\n{task.prompt}"},
