@@ -5,7 +5,8 @@ tokens and
 divided by the answer tokens of the whole optimizer step, so micro-batches and accumulation change nothing.
 A checkpoint
 holds weights, optimizer and position: a run that is killed ends with the same loss as one that was not.
-Not covered: packing, several devices.
+Sequences lie end to end where the model allows it (`packing.py`), and are padded where not.
+Not covered: several devices.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch.utils.checkpoint import checkpoint
 from distill.records import write_atomic
 from distill.train.losses import topk_kl
 from distill.train.model import Base
+from distill.train.packing import hidden_states, packable
 
 
 @dataclass(frozen=True)
@@ -59,18 +61,20 @@ def order(n: int, batch: int, epochs: int, seed: int) -> list[list[int]]:
 
 
 def micro_batches(
-    samples: Sequence[Sample], rows: Sequence[int], batch_tokens: int, at_least: int = 1
+    samples: Sequence[Sample], rows: Sequence[int], batch_tokens: int, at_least: int = 1, packed: bool = False
 ) -> list[list[int]]:
-    """The rows of one step, by length, in pieces of at most `batch_tokens` padded tokens and at least
-    `at_least` pieces. A piece that would be padding for two thirds is begun anew."""
+    """The rows of one step, by length, in pieces of at most `batch_tokens` tokens and at least `at_least`
+    pieces. Padding counts as tokens unless the sequences are packed, and a piece that would be padding for
+    two thirds is begun anew."""
     by_length = sorted(rows, key=lambda i: (len(samples[i].prompt) + len(samples[i].ids), i))
     most = -(-len(by_length) // at_least)
     out: list[list[int]] = [[]]
     held = 0
     for i in by_length:
         width = len(samples[i].prompt) + len(samples[i].ids)
-        padded, real = (len(out[-1]) + 1) * width, held + width
-        if out[-1] and (len(out[-1]) >= most or padded > batch_tokens or padded > 3 * real):
+        real = held + width
+        size = real if packed else (len(out[-1]) + 1) * width
+        if out[-1] and (len(out[-1]) >= most or size > batch_tokens or size > 3 * real):
             out.append([])
             held = 0
         held += width
@@ -82,25 +86,28 @@ LOGITS = 1024  # answer positions whose logits are held at once
 
 
 def batch_loss(
-    model: Any, samples: Sequence[Sample], device: torch.device, pad: int, run: Any = None
+    model: Any,
+    samples: Sequence[Sample],
+    device: torch.device,
+    pad: int,
+    run: Any = None,
+    packed: bool = False,
 ) -> torch.Tensor:
     """Summed KL of all answer tokens. Logits are made at answer positions only, some at a time; padding is
-    told by length, not by id. `run` is the compiled inner model, where there is one."""
-    width = max(len(s.prompt) + len(s.ids) for s in samples)
-    ids = torch.full((len(samples), width), pad)
-    mask = torch.zeros(len(samples), width, dtype=torch.long)
-    where = []
-    for row, s in enumerate(samples):
-        whole = s.prompt + s.ids
-        ids[row, : len(whole)] = torch.tensor(whole)
-        mask[row, : len(whole)] = 1
-        start = row * width + len(s.prompt) - 1
-        where += range(start, start + len(s.ids))
+    told by length, not by id. `run` is the compiled inner model, where there is one; `packed` lays the
+    sequences end to end, which the model must allow."""
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    hidden = (run or inner.model)(
-        input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False
-    ).last_hidden_state
-    picked = hidden.reshape(-1, hidden.shape[-1])[torch.tensor(where, device=device)]
+    whole = [s.prompt + s.ids for s in samples]
+    width = max(map(len, whole))
+    if packed:
+        hidden = hidden_states(inner, run or inner.model, whole, device)
+    else:
+        hidden = _padded(run or inner.model, whole, device, pad)
+    where, at = [], 0
+    for s, ids in zip(samples, whole, strict=True):
+        where += range(at + len(s.prompt) - 1, at + len(ids) - 1)
+        at += len(ids) if packed else width
+    picked = hidden[torch.tensor(where, device=device)]
     top_ids, top_logp, tail = (
         torch.cat([getattr(s, name) for s in samples]).to(device) for name in ("top_ids", "top_logp", "tail")
     )
@@ -112,6 +119,18 @@ def batch_loss(
     if len(parts) == 1:
         return part(parts[0])
     return torch.stack([checkpoint(part, at, use_reentrant=False) for at in parts]).sum()  # type: ignore[misc]
+
+
+def _padded(run: Any, sequences: Sequence[Sequence[int]], device: torch.device, pad: int) -> torch.Tensor:
+    """Last hidden states of rows padded at the end, (rows * width, hidden)."""
+    width = max(map(len, sequences))
+    ids = torch.full((len(sequences), width), pad)
+    mask = torch.zeros(len(sequences), width, dtype=torch.long)
+    for row, s in enumerate(sequences):
+        ids[row, : len(s)] = torch.tensor(s)
+        mask[row, : len(s)] = 1
+    hidden = run(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).last_hidden_state
+    return hidden.reshape(-1, hidden.shape[-1])
 
 
 def default_lr(base: Base) -> float:
@@ -158,6 +177,7 @@ def train(
     steps = order(len(samples), batch_size, epochs, seed)[:max_steps]
     accelerator = Accelerator(device_placement=False)  # the base stays where the recipe put it
     params = [p for p in base.model.parameters() if p.requires_grad]
+    packed = packable(base.model)
     optimizer = torch.optim.AdamW(params, lr=lr, betas=(0.9, 0.95), weight_decay=0.0)
     optimizer = accelerator.prepare(optimizer)
     run = torch.compile(base.model.get_base_model().model, dynamic=True) if compile_model else None
@@ -178,8 +198,8 @@ def train(
         base.model.train()
         tokens = sum(len(samples[i].ids) for i in rows)
         total = 0.0
-        for piece in micro_batches(samples, rows, batch_tokens, accumulate):
-            loss = batch_loss(base.model, [samples[i] for i in piece], base.device, base.pad, run)
+        for piece in micro_batches(samples, rows, batch_tokens, accumulate, packed):
+            loss = batch_loss(base.model, [samples[i] for i in piece], base.device, base.pad, run, packed)
             loss = loss / tokens
             accelerator.backward(loss)
             total += float(loss.detach())

@@ -150,6 +150,11 @@ def load_base(name: str, quantize: str = "none", dtype: str = "auto", device: st
         raise ModelError(f"base model '{name}' has no chat template", mend="use its instruct or chat variant")
     if quantize == "none":
         model.to(target)
+    for (
+        module
+    ) in model.modules():  # repacks the weights at the first forward: wrong shapes below 64 in a block,
+        if hasattr(module, "support_avx512bf16_for_cpu"):  # and nothing can be trained through them
+            module.support_avx512bf16_for_cpu = False
     model.eval().requires_grad_(False)
     folder = Path(where)
     weights = (

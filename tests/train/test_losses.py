@@ -14,6 +14,7 @@ from distill.train.adapter import add_lora
 from distill.train.loop import Sample, State, batch_loss, micro_batches, order, train
 from distill.train.losses import topk_kl
 from distill.train.model import Base
+from distill.train.packing import groups_of, packable
 from distill.train.targets import top
 
 
@@ -114,6 +115,49 @@ def test_accumulation_changes_nothing() -> None:
         assert torch.allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.parametrize("queries, keys", [(2, 1), (4, 2), (2, 2)])
+def test_packed_sequences_do_not_see_each_other(queries: int, keys: int) -> None:
+    """Loss and gradients of sequences end to end are those of each one alone and padded."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(3)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=64,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=queries,
+            num_key_value_heads=keys,
+        )
+    )
+    base = tiny()
+    base.model = model.eval().requires_grad_(False)
+    add_lora(base, 4, 8, 0)
+    params = [p for p in base.model.parameters() if p.requires_grad]
+    with torch.no_grad():
+        for p in params:
+            p.normal_(0, 0.1)
+    long = Sample(list(range(5, 45)), [7, 4], *top(torch.randn(2, 64), 8))
+    samples = [*made_up(base, 7), long]
+
+    def run(pack: bool, pieces: list[list[Sample]]) -> tuple[float, list[torch.Tensor]]:
+        base.model.zero_grad()
+        loss = torch.stack(
+            [batch_loss(base.model, p, base.device, base.pad, packed=pack) for p in pieces]
+        ).sum()
+        loss.backward()
+        return float(loss.detach()), [p.grad.clone() for p in params if p.grad is not None]
+
+    assert packable(base.model) and len(groups_of([len(s.prompt) for s in samples], base.device)) > 1
+    packed, padded, alone = run(True, [samples]), run(False, [samples]), run(True, [[s] for s in samples])
+    assert base.model.config._attn_implementation == "sdpa"
+    for other in (padded, alone):
+        assert packed[0] == pytest.approx(other[0], rel=1e-5)
+        for a, b in zip(packed[1], other[1], strict=True):
+            assert torch.allclose(a, b, atol=1e-4 * float(b.abs().max()) + 1e-7)
+
+
 def test_end_is_learned_where_padding_is_the_end_token(tmp_path: Path) -> None:
     base = add_lora(tiny(pad_is_end=True), 8, 16, 0)
     assert base.pad == 4
@@ -168,6 +212,11 @@ def test_micro_batches_hold_every_row_once_and_keep_the_limit() -> None:
             len(piece) == 1
             or len(piece) * max(len(samples[i].prompt) + len(samples[i].ids) for i in piece) <= 40
         )
+    packed = micro_batches(samples, range(20), batch_tokens=40, packed=True)
+    assert sorted(i for piece in packed for i in piece) == list(range(20))
+    assert len(packed) <= len(pieces)
+    for piece in packed:
+        assert len(piece) == 1 or sum(len(samples[i].prompt) + len(samples[i].ids) for i in piece) <= 40
 
 
 OPTIONS = dict(
