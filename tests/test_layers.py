@@ -33,6 +33,7 @@ FLOOR = (
     "stage",
     "errors",
     "screen",
+    "bar",
     "starter",
     "yaml_lines",
 )

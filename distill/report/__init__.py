@@ -14,6 +14,7 @@ from distill.report.model import (
     Report,
     Score,
     Summary,
+    Table,
     UnitResult,
     Verdict,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Report",
     "Score",
     "Summary",
+    "Table",
     "UnitResult",
     "Verdict",
     "markdown",

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 
 from distill.report.model import Report
 from distill.report.words import (
-    ARMS,
     GATES,
+    HEADS,
     VERDICTS,
+    arm,
     between,
     facts,
     judged,
@@ -41,12 +42,17 @@ def markdown(report: Report) -> str:
     """The whole report; the same report gives the same text."""
     out = [f"# {code(report.title)}" if report.title else "# Report", ""]
     out += [f"**{VERDICTS[report.verdict]}.** {report.verdict_text.split(': ', 1)[-1]}", ""]
-    out += [f"Retention: **{retained(report.retention)}**, 95% interval in brackets.", ""]
+    if report.about == "retention":
+        out += [f"Retention: **{retained(report.retention)}**, 95% interval in brackets.", ""]
     arms = report.arms.items()
-    rows = [(name, ARMS.get(name, ""), percent(s.mean), between(s.low, s.high), str(s.n)) for name, s in arms]
-    out += _table(("arm", "answers with", "score", "95% interval", "probes"), rows)
+    rows = [(name, arm(report, name), percent(s.mean), between(s.low, s.high), str(s.n)) for name, s in arms]
+    score, of = HEADS[report.about]
+    out += _table(("arm", "answers with", score, "95% interval", of), rows)
     if report.gates:
         out += _table(("gate", "", "found"), [(g.name, GATES[g.passed], g.words) for g in report.gates])
+    for table in report.tables:
+        cells = [[code(cell) for cell in row] for row in table.rows]
+        out += [f"## {table.title}", "", *_table(table.columns, cells)]
     out += [f"> {code(warning)}" for warning in report.warnings] + [""] * bool(report.warnings)
     gone = lost(report)
     if gone:

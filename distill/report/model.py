@@ -9,8 +9,9 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from distill.records import Record
+from distill.records import Place, Record
 
+Claim = Literal["weights", "deployed"]
 Verdict = Literal["non_inferior", "inferior", "no_verdict"]
 
 
@@ -51,7 +52,8 @@ class Miss(Record):
 
 class UnitResult(Record):
     """One unit: the mean score of each arm over its `n` probes. `retention` is None where the memory changes
-    nothing.
+    nothing; `place` is where the unit lives, `returned` that training did not keep it and it went back to
+    the residual memory.
     """
 
     unit: str
@@ -61,6 +63,8 @@ class UnitResult(Record):
     n: int
     arms: dict[str, float]
     retention: float | None = None
+    place: Place = "weights"
+    returned: bool = False
     misses: tuple[Miss, ...] = ()
 
 
@@ -86,23 +90,40 @@ class Gate(Record):
     words: str
 
 
+class Table(Record):
+    """What else a reader is shown, as it stands: every row has as many cells as there are columns."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
 class Report(Record):
     """The whole result. Top-level `arms`, `retention` and `verdict` of its JSON are a contract.
 
-    `difference` is weights minus tokens with its 95% interval, `bound` the one-sided 95% lower bound that is
-    held against `margin`; `lost` are ids of units, worst first.
+    `about` is what the arms were scored for: what is retained, or how far rules are complied with. Of the
+    latter there is no retention, and no unit is lost; the difference is that of harness and tokens.
+
+    The verdict is about the arm `claim`: `difference` is that arm minus tokens with its 95% interval, `bound`
+    the one-sided 95% lower bound that is held against `margin`, `exact` the p-value of a difference in either
+    direction. `beside` is the sentence about the adapter alone, where the claim is another. `lost` are ids of
+    units, worst first.
     """
 
     title: str = ""
+    about: Literal["retention", "compliance"] = "retention"
     inputs: dict[str, str] = {}
     arms: dict[str, Summary]
     retention: Interval | None
     verdict: Verdict
     verdict_text: str
+    claim: Claim = "weights"
+    beside: str = ""
     margin: float
     difference: Interval | None = None
     bound: float | None = None
     discordance: float | None = None
+    exact: float | None = None
     needed: int | None = None
     gates: tuple[Gate, ...] = ()
     units: tuple[UnitResult, ...] = ()
@@ -110,6 +131,7 @@ class Report(Record):
     forgetting: Forgetting | None = None
     synthesis: dict[str, JsonValue] = {}
     training: dict[str, JsonValue] = {}
+    tables: tuple[Table, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property

@@ -15,7 +15,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from distill.report.model import Report
-from distill.report.words import ARMS, between, percent
+from distill.report.words import arm, between, percent
 
 COLOURS = {"ink": "#010203", "muted": "#020304", "accent": "#030405", "bad": "#040506", "line": "#050607"}
 INK, MUTED, ACCENT, BAD, LINE = COLOURS.values()
@@ -49,7 +49,7 @@ def arms_plot(report: Report) -> str:
             )
             axes.plot(summary.mean, y, "o", color=colour, markersize=8.5, zorder=3, clip_on=False)
             axes.text(-0.012, y + 0.27, name, color=colour, weight="bold", va="bottom")
-            axes.text(0.17, y + 0.27, ARMS.get(name, ""), color=MUTED, va="bottom")
+            axes.text(0.17, y + 0.27, arm(report, name), color=MUTED, va="bottom")
             axes.text(
                 1.012, y + 0.27, between(summary.low, summary.high), color=MUTED, ha="right", va="bottom"
             )

@@ -14,7 +14,18 @@ from distill.errors import StaleError, printable
 from distill.records import read_json, write_atomic, write_json
 from distill.report.markdown import markdown
 from distill.report.model import Report
-from distill.report.words import ARMS, GATES, VERDICTS, between, judged, lost, percent, place, retained
+from distill.report.words import (
+    GATES,
+    HEADS,
+    VERDICTS,
+    arm,
+    between,
+    judged,
+    lost,
+    percent,
+    place,
+    retained,
+)
 
 STYLES = {"non_inferior": "bold green", "inferior": "bold red", "no_verdict": "bold yellow"}
 GATE_STYLES = {True: "green", False: "red", None: "yellow"}
@@ -54,18 +65,20 @@ def print_report(report: Report, console: Console | None = None) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("arm", style="bold")
     table.add_column("answers with", style="dim")
-    for head in ("score", "95% interval", "probes"):
+    score_head, of = HEADS[report.about]
+    for head in (score_head, "95% interval", of):
         table.add_column(head, justify="right")
     for name, score in report.arms.items():
         table.add_row(
-            name, ARMS.get(name, ""), percent(score.mean), between(score.low, score.high), str(score.n),
+            name, arm(report, name), percent(score.mean), between(score.low, score.high), str(score.n),
             style="cyan" if name == "weights" else None,
         )  # fmt: skip
     console.print(table)
     console.print()
     said = report.verdict_text.split(": ", 1)[-1]
     console.print(Text.assemble((VERDICTS[report.verdict], STYLES[report.verdict]), f": {said}"))
-    console.print(Text(f"Retention: {retained(report.retention)}"))
+    if report.about == "retention":
+        console.print(Text(f"Retention: {retained(report.retention)}"))
     for gate in report.gates:
         console.print(
             Text.assemble(f"{gate.name}: ", (GATES[gate.passed], GATE_STYLES[gate.passed]), f", {gate.words}")

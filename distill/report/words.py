@@ -13,9 +13,13 @@ ARMS = {
     "none": "no memory (floor)",
     "tokens": "memory in context (ceiling)",
     "weights": "adapter alone",
+    "retrieval": "units that a search finds",
     "deployed": "adapter, harness, residual",
     "both": "adapter and memory",
+    "harness": "rules in the harness",
+    "tokens+harness": "memory in context, rules in the harness",
 }
+HEADS = {"retention": ("score", "probes"), "compliance": ("compliance", "tempting tasks")}
 GATES = {True: "passed", False: "failed", None: "not measured"}
 
 
@@ -27,6 +31,12 @@ def percent(share: float) -> str:
 def between(low: float, high: float) -> str:
     """An interval in percent: `94.1% – 98.9%`."""
     return f"{percent(low)} – {percent(high)}"
+
+
+def arm(report: Report, name: str) -> str:
+    """What an arm answers with. Floor and ceiling are words of retention."""
+    said = ARMS.get(name, "")
+    return said if report.about == "retention" else said.removesuffix(" (floor)").removesuffix(" (ceiling)")
 
 
 def retained(kept: Interval | None) -> str:
