@@ -55,6 +55,7 @@ class AskedArm(StrEnum):
     tokens = "tokens"
     weights = "weights"
     both = "both"
+    deployed = "deployed"
 
 
 def _version(wanted: bool) -> None:
@@ -193,7 +194,7 @@ def check(recipe: RecipePath, sets: Sets = None) -> None:
 
     said, bars = load(recipe, sets or []), Bars()
     with bars:
-        job = flow.prepare(said, *_planned(said, recipe, sets))
+        job = flow.prepare(said, *_guarded(said, _planned(said, recipe, sets)))
         flow.synth(job, bars, only=_command("synth", recipe, sets))
         flow.train(job, bars, only=_command("train", recipe, sets))
         report = flow.check(job, bars)
@@ -211,7 +212,7 @@ def run(recipe: RecipePath, sets: Sets = None) -> None:
 
     said, bars = load(recipe, sets or []), Bars()
     with bars:
-        job = flow.prepare(said, *_planned(said, recipe, sets, redo=True))
+        job = flow.prepare(said, *_guarded(said, _planned(said, recipe, sets, redo=True)))
         flow.synth(job, bars)
         flow.train(job, bars)
         report = flow.check(job, bars)
@@ -249,7 +250,11 @@ def ask(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
     question: Annotated[str, typer.Argument(help="What to ask.")],
     arm: Annotated[
-        AskedArm, typer.Option(help="Who answers: weights has only the adapter, tokens only the memory.")
+        AskedArm,
+        typer.Option(
+            help="Who answers: weights has only the adapter, tokens only the memory, "
+            "deployed the adapter and what is left in context."
+        ),
     ] = AskedArm.weights,
 ) -> None:
     """Ask one question of one arm by hand."""
@@ -328,6 +333,28 @@ def _lowered(said: Recipe, memory: Memory) -> dict[str, str] | None:
     whole = (one for one in lowered.account.units if one.rules and not one.left)
     exact = (one for one in whole if lost.isdisjoint(one.rules))
     return {one.unit: "; ".join(lowered.account.words[rule] for rule in one.rules) for one in exact}
+
+
+def _guarded(said: Recipe, planned: tuple[Memory, Plan]) -> tuple[Memory, Plan, Any]:
+    """Memory, plan, and the guard of the recipe's first harness, compiled into the run directory: a function
+    from a call to why it does not run. No guard where nothing asks for one."""
+    memory, plan = planned
+    if not said.harness.targets or "deployed" not in said.check.arms:
+        return memory, plan, None
+    from harness_compile import bundle
+    from harness_compile.backends import backend
+    from harness_compile.backends.base import Options
+    from harness_compile.verify.compliance import guarded
+
+    target, options = backend(said.harness.targets[0]), Options(on_error=said.harness.on_error)
+    compiled = bundle.compile_lowered(bundle.lower_memory(memory), target, options)
+    place = bundle.write(compiled, said.out / "harness", force=True)
+
+    def why_not(call: dict[str, Any]) -> str | None:
+        decision = guarded(place, call)
+        return decision.message if decision.stops else None
+
+    return memory, plan, why_not
 
 
 def _plan_inputs(said: Recipe) -> dict[str, str]:

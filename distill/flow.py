@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from distill.bar import Bars
+from distill.check.arms import Guard
 from distill.errors import RecordError, StaleError
 from distill.memory import Memory, context_text
 from distill.memory.evidence.hostile import why_hostile
+from distill.plan import away
 from distill.recipe import Recipe, recipe_digest
 from distill.records import Plan, digest_file, digest_of, write_json
 from distill.report import Report
@@ -49,9 +51,9 @@ class Job:
     warnings: tuple[str, ...]
 
 
-def prepare(said: Recipe, memory: Memory, plan: Plan) -> Job:
-    """Loads the base model and puts together what the teacher reads. Raises ModelError when the memory does
-    not fit."""
+def prepare(said: Recipe, memory: Memory, plan: Plan, guard: Guard | None = None) -> Job:
+    """Loads the base model and puts together what the teacher reads. `guard` is the harness's, for arm
+    `deployed`. Raises ModelError when the memory does not fit."""
     base = load_base(said.base.model, said.base.quantize, said.base.dtype, said.base.device)
     hidden = frozenset(unit.id for unit in memory.units if unit.secret or why_hostile(unit))
     here = frozenset(plan.units("weights"))
@@ -71,12 +73,18 @@ def prepare(said: Recipe, memory: Memory, plan: Plan) -> Job:
         said.synth.batch_size,
         said.synth.max_new_tokens,
         said.seed,
+        residual=context_text(memory, hidden | away(plan)),
+        others=[u for u in memory.units if u.id not in here | hidden],
+        whole="deployed" in said.check.arms,
+        places={route.unit: route.to for route in plan.routes},
+        guard=guard,
     )
     fits(work)
     context = {
         "base": said.base.model_dump(mode="json"),
         "limit": work.limit,
         "memory": work.memory,
+        "residual": work.residual,
         "inputs": inputs,
     }
     write_json(said.out / "context.json", context)
@@ -197,7 +205,7 @@ def ask(run: Path, question: str, arm: str) -> str:
         ) from fault
     said = context["base"]
     base: Base = load_base(said["model"], said["quantize"], said["dtype"], said["device"])
-    if arm in ("weights", "both"):
+    if arm in ("weights", "both", "deployed"):
         made = inputs_of(run / "adapter" / "card.json") or {}
         moved = [name for name, now in context["inputs"].items() if made and made.get(name) != now]
         if moved:
@@ -207,4 +215,4 @@ def ask(run: Path, question: str, arm: str) -> str:
                 mend="run `distill train` again",
             )
         load_adapter(base, run / "adapter")
-    return ask_once(base, context["memory"], arm, question, context["limit"])
+    return ask_once(base, context["memory"], context.get("residual", ""), arm, question, context["limit"])

@@ -39,7 +39,7 @@ Format = Literal[
     "sessions",
 ]
 Family = Literal["recall", "apply", "reverse", "summary", "abstain"]
-Arm = Literal["none", "tokens", "weights", "deployed", "both"]
+Arm = Literal["none", "tokens", "weights", "both", "retrieval", "deployed"]
 Target = Literal["claude_code", "letta_code", "pi", "openclaw", "deepagents", "dcode"]
 
 
@@ -215,7 +215,11 @@ class Pass(Section):
 
 class Check(Section):
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)] = ("none", "tokens", "weights", "both")
-    """Ways to answer the probes. `none` and `tokens` are what retention is measured against."""
+    """Ways to answer the probes. `none` and `tokens` are what retention is measured against. `deployed` is
+    the adapter with what the plan leaves in context and with the guard of the first of harness.targets;
+    where it is named the verdict is about it, and what is left in context is probed as well. `retrieval`
+    spends the tokens of what is left on units that a search finds.
+    """
     passing: Pass = Field(default=Pass(), alias="pass")
     """Thresholds of the verdict."""
     probes_per_unit: Count = 8

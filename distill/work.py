@@ -9,18 +9,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distill.check.arms import measurable, run_arms
+from distill.check.arms import Guard, measured, run_arms, with_guard
 from distill.check.contamination import Held, contaminated
 from distill.check.forgetting import forgetting
 from distill.check.judge import judge
 from distill.check.probes import Probe, load_probes, write_probes
+from distill.check.retrieval import retriever
 from distill.check.scorers import abstains, score
 from distill.errors import ModelError
-from distill.records import Header, MemoryUnit, digest_file, digest_of, read_jsonl, write_json, write_jsonl
+from distill.records import (
+    Header,
+    MemoryUnit,
+    Place,
+    digest_file,
+    digest_of,
+    read_jsonl,
+    write_json,
+    write_jsonl,
+)
 from distill.report import Forgetting, Report, write_report
 from distill.stage import fresh, require
 from distill.synth.dataset import MANIFEST, read_dataset
@@ -30,7 +40,7 @@ from distill.synth.generate import Teacher, self_study
 from distill.synth.teacher import Reader
 from distill.train.adapter import AdapterCard, add_lora, load_adapter, save_adapter
 from distill.train.loop import train
-from distill.train.model import Base, check_context
+from distill.train.model import Base, check_context, prompt_ids
 from distill.train.samples import samples_of
 
 Tell = Callable[[str, int, int], None]  # what is being done, pieces done, pieces in all
@@ -51,6 +61,16 @@ class Work:
     batch_size: int
     limit: int  # longest answer in tokens
     seed: int
+    residual: str = ""  # what the plan leaves in context
+    others: Sequence[MemoryUnit] = ()  # the other units that the teacher reads
+    whole: bool = False  # whether those that stay in context are probed as well
+    places: Mapping[str, Place] = field(default_factory=dict)
+    guard: Guard | None = None  # of the harness
+
+    @property
+    def probed(self) -> Sequence[MemoryUnit]:
+        left = [u for u in self.others if self.places.get(u.id) == "tokens"]
+        return [*self.units, *left] if self.whole else self.units
 
     @property
     def probes(self) -> Path:
@@ -115,6 +135,7 @@ def make_probes(
         "seed": work.seed,
         "own": digest_file(own) if own else "",
         "t": temperature,
+        **({"others": digest_of([u.id for u in work.probed])} if work.whole else {}),
     }
     inputs = {**work.inputs, "probes": digest_of(said)}
     if fresh(work.probes, inputs):
@@ -124,7 +145,7 @@ def make_probes(
     mine, notes = load_probes(own, work.memory) if own else ([], [])
     reader = Reader(work.base, work.memory)
     probes, dropped = write_probes(
-        work.units,
+        work.probed,
         work.memory,
         lambda prompts, seed: work.answers(reader, prompts, temperature, seed, tell, "writing probes"),
         per_unit=per_unit,
@@ -206,7 +227,8 @@ def train_adapter(
     conversations, targets, _ = read_dataset(work.dataset, mend)
     samples = samples_of(work.base, conversations, targets, work.memory, work.units, excerpts, work.seed)
     add_lora(work.base, lora["rank"], lora["alpha"], work.seed)
-    dev = [p for p in probes if p.split == "dev"]
+    mine = {u.id for u in work.units}
+    dev = [p for p in probes if p.split == "dev" and p.unit in mine]
     student = Reader(work.base, None, adapter=True)
 
     def look() -> float:
@@ -246,14 +268,38 @@ def train_adapter(
     return card
 
 
-def readers(work: Work) -> dict[str, Reader]:
+class Finder(Reader):
+    """A reader that has, for each question, other units in context: those that a search finds for it."""
+
+    def __init__(self, work: Work):
+        super().__init__(work.base, None)
+        units = (*work.units, *work.others)
+        self.contexts = retriever(
+            [u.statement for u in units],
+            context_cost(work.base, work.residual),
+            lambda text: len(work.base.tokenizer(text, add_special_tokens=False)["input_ids"]),
+        )
+
+    def prompts(self, questions: Sequence[str]) -> list[list[int]]:
+        found = self.contexts(questions)
+        return [prompt_ids(self.base, q, c or None) for q, c in zip(questions, found, strict=True)]
+
+
+def context_cost(base: Base, memory: str) -> int:
+    """Tokens that a memory adds to a call."""
+    return len(prompt_ids(base, "", memory)) - len(prompt_ids(base, "", None)) if memory else 0
+
+
+def readers(work: Work, arms: Sequence[str] = ()) -> dict[str, Reader]:
     """Who answers in each arm. The adapter must be loaded."""
-    return {
+    found = {
         "none": Reader(work.base, None),
         "tokens": Reader(work.base, work.memory),
         "weights": Reader(work.base, None, adapter=True),
         "both": Reader(work.base, work.memory, adapter=True),
+        "deployed": Reader(work.base, work.residual or None, adapter=True),
     }
+    return found | ({"retrieval": Finder(work)} if "retrieval" in arms else {})
 
 
 def judge_run(
@@ -271,8 +317,9 @@ def judge_run(
     asked = [c.question for c in read_dataset(work.dataset, mend)[0]]
     found = contaminated(probes, asked, work.memory)
     test = [p for p in probes if p.split == "test" and p.id not in found]
+    judged = work.probed
     bare = sorted(
-        {u.id for u in work.units} - {p.unit for p in test} if any(p.form != "user" for p in test) else ()
+        {u.id for u in judged} - {p.unit for p in test} if any(p.form != "user" for p in test) else ()
     )
     inputs = {
         **work.inputs,
@@ -280,17 +327,25 @@ def judge_run(
         "adapter": digest_file(work.adapter / "adapter_model.safetensors"),
         "dataset": digest_file(work.dataset / MANIFEST),
     }
-    known, notes = measurable(arms)
+    notes = []
     if bare:
         notes.append(
-            f"{len(bare)} of {len(work.units)} units have no probe and are not judged: {', '.join(bare)}"
+            f"{len(bare)} of {len(judged)} units have no probe and are not judged: {', '.join(bare)}"
         )
-    by_arm = readers(work)
+    by_arm = readers(work, arms)
+
+    def answer(arm: str, questions: list[str]) -> list[str]:
+        def plainly(qs: list[str]) -> list[str]:
+            return work.answers(by_arm[arm], qs)
+
+        guarded = with_guard(plainly, work.guard) if arm == "deployed" and work.guard else plainly
+        return guarded(questions)
+
     scores = run_arms(
         work.out / "scores.jsonl",
         test,
-        known,
-        lambda arm, qs: work.answers(by_arm[arm], qs),
+        measured(arms),
+        answer,
         inputs=inputs,
         batch=max(work.batch_size, 64),
         on_done=lambda arm, done, total: tell(f"arm {arm}", done, total),
@@ -319,7 +374,8 @@ def judge_run(
     report = judge(
         scores,
         test,
-        work.units,
+        judged,
+        places=work.places,
         title=title,
         seed=work.seed,
         inputs=inputs,
@@ -372,7 +428,8 @@ def _forgetting(
     return result
 
 
-def ask(base: Base, memory: str, arm: str, question: str, limit: int) -> str:
-    """One answer of one arm. The adapter must be loaded for `weights` and `both`."""
-    reader = Reader(base, memory if arm in ("tokens", "both") else None, adapter=arm in ("weights", "both"))
+def ask(base: Base, memory: str, residual: str, arm: str, question: str, limit: int) -> str:
+    """One answer of one arm, without a guard. The adapter must be loaded for the arms that have it."""
+    text = {"tokens": memory, "both": memory, "deployed": residual}.get(arm) or None
+    reader = Reader(base, text, adapter=arm in ("weights", "both", "deployed"))
     return reader.answer([question], limit)[0].text

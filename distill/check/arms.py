@@ -1,8 +1,9 @@
 """Arms: the ways to answer the probes, one after the other on the same probes; each score is kept at once.
 
 Who answers is the caller's: `none` is the base alone, `tokens` the base with the memory in context, `weights`
-the adapter alone, `both` the adapter with the memory. Not covered: arm `deployed` (adapter, harness and
-residual memory together).
+the adapter alone, `both` the adapter with the memory, `deployed` the adapter with the residual memory in
+context and the harness's guard before its tool calls, `retrieval` the base with as many tokens of units that
+BM25 finds as the residual memory takes.
 """
 
 from __future__ import annotations
@@ -10,22 +11,46 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from distill.check.probes import Probe
-from distill.check.scorers import score
+from distill.check.scorers import neutral, score
 from distill.records import Header, append_record, resume_jsonl
 from distill.report.model import Score
 
-MEASURED = ("none", "tokens", "weights", "both")
+MEASURED = ("none", "tokens", "weights", "both", "retrieval", "deployed")
+REFUSED = "(refused)"  # in place of an answer whose calls were refused twice
 Answer = Callable[[str, list[str]], list[str]]
+Guard = Callable[[dict[str, Any]], str | None]  # a neutral call; why it does not run, or None
 OnDone = Callable[[str, int, int], None]
 
 
-def measurable(arms: Iterable[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The arms that can be measured, each once and in their usual order, and a note for each that cannot."""
-    arms = tuple(arms)
-    notes = [f"arm {arm} was asked for and cannot be measured yet" for arm in arms if arm not in MEASURED]
-    return tuple(arm for arm in MEASURED if arm in arms), notes
+def measured(arms: Iterable[str]) -> tuple[str, ...]:
+    """The arms asked for, each once and in the order in which they are measured."""
+    asked = set(arms)
+    return tuple(arm for arm in MEASURED if arm in asked)
+
+
+def with_guard(answer: Callable[[list[str]], list[str]], guard: Guard) -> Callable[[list[str]], list[str]]:
+    """Answers whose tool call the guard has let through.
+
+    Whoever has a call refused is told why, before the same question, and may answer once more; a second
+    refusal leaves `REFUSED`. Answers without a call pass.
+    """
+
+    def stopped(text: str) -> str | None:
+        call = neutral(text)
+        return guard(call) if call else None
+
+    def guarded(questions: list[str]) -> list[str]:
+        answers = answer(questions)
+        why = {at: message for at, text in enumerate(answers) if (message := stopped(text)) is not None}
+        again = answer([f"Refused: {message}\n{questions[at]}" for at, message in why.items()]) if why else []
+        for at, text in zip(why, again, strict=True):
+            answers[at] = text if stopped(text) is None else REFUSED
+        return answers
+
+    return guarded
 
 
 def run_arms(

@@ -6,7 +6,8 @@ Gates are thresholds on retention and forgetting. Not covered: the other gates t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
 
 import numpy as np
 from pydantic import JsonValue
@@ -15,8 +16,8 @@ from distill.check.probes import Probe
 from distill.check.retention import summary
 from distill.check.verdict import conclude, sample
 from distill.memory import redact
-from distill.records import MemoryUnit
-from distill.report.model import Forgetting, Gate, Interval, Miss, Report, Score, UnitResult
+from distill.records import MemoryUnit, Place
+from distill.report.model import Claim, Forgetting, Gate, Interval, Miss, Report, Score, UnitResult
 from distill.report.words import percent
 
 LOST = 0.5  # a unit with less retention than this is lost
@@ -24,11 +25,16 @@ MISSES = 3  # shown per unit
 
 
 def unit_results(
-    scores: Sequence[Score], probes: Sequence[Probe], units: Sequence[MemoryUnit]
+    scores: Sequence[Score],
+    probes: Sequence[Probe],
+    units: Sequence[MemoryUnit],
+    places: Mapping[str, Place] | None = None,
+    returned: Set[str] = frozenset(),
 ) -> tuple[UnitResult, ...]:
     """One result per unit that has test probes, in the order of the units; text redacted where it holds a
-    secret.
+    secret. `places` says where each unit lives (weights, where it does not say).
     """
+    places = places or {}
     asked = {probe.id: probe for probe in probes if probe.split == "test"}
     by_unit: dict[str, dict[str, dict[str, Score]]] = defaultdict(lambda: defaultdict(dict))
     for score in scores:
@@ -36,21 +42,31 @@ def unit_results(
             by_unit[score.unit][score.arm][score.probe] = score
     known = {unit.id: unit for unit in units}
     ordered = [name for name in known if name in by_unit] + [name for name in by_unit if name not in known]
-    return tuple(_unit_result(name, known.get(name), by_unit[name], asked) for name in ordered)
+    return tuple(
+        _unit_result(
+            name, known.get(name), by_unit[name], asked, places.get(name, "weights"), name in returned
+        )
+        for name in ordered
+    )
 
 
 def _unit_result(
-    name: str, unit: MemoryUnit | None, arms: dict[str, dict[str, Score]], asked: Mapping[str, Probe]
+    name: str,
+    unit: MemoryUnit | None,
+    arms: dict[str, dict[str, Score]],
+    asked: Mapping[str, Probe],
+    place: Place,
+    returned: bool,
 ) -> UnitResult:
     means = {arm: float(np.mean([score.value for score in found.values()])) for arm, found in arms.items()}
     span = unit.spans[0] if unit and unit.spans else None
-    kept = None
-    if {"none", "tokens", "weights"} <= means.keys() and means["tokens"] > means["none"]:
-        kept = (means["weights"] - means["none"]) / (means["tokens"] - means["none"])
+    kept, arm = None, "weights" if place == "weights" and not returned else "deployed"
+    if {"none", "tokens", arm} <= means.keys() and means["tokens"] > means["none"]:
+        kept = (means[arm] - means["none"]) / (means["tokens"] - means["none"])
     tokens = arms.get("tokens", {})
     missed = [
         score
-        for probe, score in arms.get("weights", {}).items()
+        for probe, score in arms.get(arm, {}).items()
         if probe in tokens and score.value < tokens[probe].value
     ]
     secret = unit is not None and unit.secret
@@ -62,6 +78,8 @@ def _unit_result(
         n=max(len(found) for found in arms.values()),
         arms=means,
         retention=kept,
+        place=place,
+        returned=returned,
         misses=()
         if secret
         else tuple(
@@ -131,6 +149,8 @@ def judge(
     seed: int,
     title: str = "",
     inputs: Mapping[str, str] | None = None,
+    places: Mapping[str, Place] | None = None,
+    returned: Set[str] = frozenset(),
     forgetting: Forgetting | None = None,
     synthesis: Mapping[str, JsonValue] | None = None,
     training: Mapping[str, JsonValue] | None = None,
@@ -138,11 +158,24 @@ def judge(
 ) -> Report:
     """The report of a check. Only scores on test probes count. Raises RecordError where an arm has not
     answered all.
+
+    `places` are the units that do not live in the weights, `returned` those that went back from there. The
+    claim about `deployed` is on all probes, retention and arm `weights` on those of units in the weights.
     """
     data = sample(scores, probes)
-    found = conclude(data, margin=margin, min_probes=min_probes, resamples=resamples, seed=seed)
-    reason = found.text.removeprefix("No verdict: ").rstrip(".")
-    results = unit_results(scores, probes, units)
+    own = [probe for probe in probes if (places or {}).get(probe.unit, "weights") == "weights"]
+    held = sample([score for score in scores if score.probe in {probe.id for probe in own}], own)
+    options: dict[str, Any] = {
+        "margin": margin,
+        "min_probes": min_probes,
+        "resamples": resamples,
+        "seed": seed,
+    }
+    alone = conclude(held, **options)
+    claim: Claim = "deployed" if "deployed" in data.arms else "weights"
+    found = conclude(data, **options, arm=claim) if claim == "deployed" else alone
+    reason = alone.text.removeprefix("No verdict: ").rstrip(".")
+    results = unit_results(scores, probes, units, places, returned)
     lost = sorted(
         (result for result in results if result.retention is not None and result.retention < LOST),
         key=lambda result: (result.retention or 0, result.unit),
@@ -151,19 +184,22 @@ def judge(
         title=title,
         inputs=dict(inputs or {}),
         arms={
-            arm: summary(data, values, resamples=resamples, seed=seed)
-            for arm, values in data.arms.items()
-            if len(values)
+            arm: summary(of, of.arms[arm], resamples=resamples, seed=seed)
+            for arm in data.arms
+            if (of := held if arm == "weights" else data).n
         },
-        retention=found.retention,
+        retention=alone.retention,
         verdict=found.verdict,
+        claim=claim,
+        beside=alone.text if claim == "deployed" and "weights" in data.arms else "",
         verdict_text=found.text,
         margin=margin,
         difference=found.difference,
         bound=found.bound,
         discordance=found.discordance,
+        exact=found.exact,
         needed=found.needed,
-        gates=gates(found.retention, reason, min_retention, forgetting, max_forgetting),
+        gates=gates(alone.retention, reason, min_retention, forgetting, max_forgetting),
         units=results,
         lost=tuple(result.unit for result in lost),
         forgetting=forgetting,

@@ -8,8 +8,8 @@ Probes of one unit stand or fall together, so the unit is what is resampled: a B
 A bootstrap says nothing about what it has not seen: forty units without a miss give an interval of width
 zero. Where the rarer outcome occurs in fewer than `RARE` units, the interval is widened to a score interval:
 Wilson's for a mean, Newcombe's "method 10" for a paired difference (Statist. Med. 17, 2635-2650, 1998), both
-for an effective number of probes that assumes an intra-unit correlation `ICC`. Not covered: variance between
-training seeds, and several looks at the data.
+for an effective number of probes that assumes an intra-unit correlation `ICC`. Not covered: several looks at
+the data.
 """
 
 from __future__ import annotations
@@ -181,6 +181,27 @@ def retention(sample: Sample, *, resamples: int, seed: int) -> Interval:
         score = (1 + below / headroom, 1 + above / headroom)
     low, high = _hull(value, found, score)
     return Interval(value=value, low=low, high=high)
+
+
+def exact_test(sample: Sample, one: str, other: str, *, seed: int) -> float:
+    """Two-sided p-value of a difference between two arms: the exact McNemar test, by unit.
+
+    Under the null hypothesis the two arms of a unit could be exchanged, all its probes together, so the sign
+    of each unit's difference is flipped: every way with up to 13 units that differ, 9,999 random ways beyond
+    (scipy.stats.permutation_test; Durkalski et al., Statist. Med. 22, 2417-2428, 2003, has the large-sample
+    form). With one probe a unit it is McNemar's exact test.
+    """
+    differences = sample.sums(sample.arms[one] - sample.arms[other])
+    differences = differences[differences != 0]
+    if not len(differences):
+        return 1.0
+    if len(differences) == 1:  # scipy wants two
+        return 1.0
+    found = stats.permutation_test(
+        (differences,), np.sum, permutation_type="samples", n_resamples=9999, vectorized=True,
+        rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    return float(found.pvalue)
 
 
 def needed(discordance: float, margin: float, design_effect: float = 1.0) -> int:

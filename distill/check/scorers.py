@@ -23,6 +23,7 @@ STRONG = re.compile(r"(?<![\w/*])\*\*(?=\S)([^*]+?)\*\*(?![\w/*])")
 QUOTED = re.compile(r"(?<!\w)[\"'](?=\S)|(?<=\S)[\"'](?!\w)")
 ABSTAINS = re.compile(r"\bi (?:do not|don't|cannot|can't) (?:know|say|tell)\b", re.IGNORECASE)
 NAME = re.compile(r"[\d_/.@#\\]|\w[A-Z]")
+INPUT = ("input", "arguments", "parameters")
 JOINED = r"[-./\\@+~]"  # what joins two words into one name: `amber-kestrel`, `src/lib`, `1.2`
 
 
@@ -111,6 +112,29 @@ def tool_call(reference: str, answer: str) -> float:
 
 def calls(answer: str) -> Iterator[Any]:
     """The inputs of the tool calls that an answer holds as JSON, in order."""
+    for call in objects(answer):
+        yield from (call[key] for key in INPUT if key in call)
+
+
+def neutral(answer: str) -> dict[str, Any] | None:
+    """The first tool call of an answer as `{"tool": …, "input": {…}}`, which is how guards know calls; or
+    None.
+    """
+    for call in objects(answer):
+        given = next((call[key] for key in INPUT if key in call), None)
+        if isinstance(given, str):
+            try:
+                given = json.loads(given)
+            except (json.JSONDecodeError, RecursionError):
+                given = None
+        tool = call.get("tool", call.get("name"))
+        if isinstance(tool, str) and isinstance(given, dict):
+            return {"tool": tool, "input": given}
+    return None
+
+
+def objects(answer: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects of an answer that name a tool, in order."""
     decoder, at = json.JSONDecoder(), answer.find("{")
     while at >= 0:
         try:
@@ -119,7 +143,7 @@ def calls(answer: str) -> Iterator[Any]:
             end = at + 1
         else:
             if isinstance(value, dict) and ("tool" in value or "name" in value):
-                yield from (value[key] for key in ("input", "arguments", "parameters") if key in value)
+                yield value
         at = answer.find("{", end)
 
 

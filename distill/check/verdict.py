@@ -1,9 +1,9 @@
-"""The verdict: is the adapter no worse than the memory in context?
+"""The verdict: is what would be deployed no worse than the memory in context?
 
-Arm `weights` is compared with arm `tokens` on the test probes: `non_inferior` if the one-sided 95% lower
-bound of their difference lies above minus the margin, `inferior` if the upper bound lies below it, and else
-`no_verdict`, which is also said where the memory in context makes too little difference, or the probes are
-fewer than planned. Not covered: arm `deployed`, several training seeds.
+Arm `deployed`, or `weights` where that was not asked for, is compared with arm `tokens` on the test probes:
+`non_inferior` if the one-sided 95% lower bound of their difference lies above minus the margin, `inferior` if
+the upper bound lies below it, and else `no_verdict`, which is also said where the memory in context makes too
+little difference, or the probes are fewer than planned.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from distill.check.probes import Probe
-from distill.check.retention import LEVEL, Sample, difference, few, needed, retention
+from distill.check.retention import LEVEL, Sample, difference, exact_test, few, needed, retention
 from distill.errors import RecordError
 from distill.report.model import Interval, Score, Verdict
 from distill.report.words import percent
 
 HEADROOM = 0.2  # least lower bound of tokens - none; below it retention is undefined
+WHO = {"weights": "the adapter alone", "deployed": "adapter, harness and residual memory together"}
 ONE_SIDED = 2 * LEVEL - 1  # the two-sided level whose lower end is the one-sided 95% bound
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is concluded about weights against tokens."""
+    """What is concluded about an arm against tokens. `exact` is the p-value of a difference in either
+    direction.
+    """
 
     verdict: Verdict
     text: str
@@ -34,6 +37,7 @@ class Judgement:
     difference: Interval | None = None
     bound: float | None = None
     discordance: float | None = None
+    exact: float | None = None
     needed: int | None = None
 
 
@@ -65,24 +69,27 @@ def _cluster(probe: Probe) -> str:
     return f"user\n{probe.reference}" if probe.form == "user" and probe.unit == "user" else probe.unit
 
 
-def conclude(data: Sample, *, margin: float, min_probes: int, resamples: int, seed: int) -> Judgement:
-    """The verdict on arms none, tokens and weights of a sample, with its sentence."""
-    missing = [arm for arm in ("none", "tokens", "weights") if arm not in data.arms]
+def conclude(
+    data: Sample, *, margin: float, min_probes: int, resamples: int, seed: int, arm: str = "weights"
+) -> Judgement:
+    """The verdict on an arm against tokens, with none as the floor, and its sentence."""
+    missing = [name for name in ("none", "tokens", arm) if name not in data.arms]
     if missing or not data.n:
         what = "there are no probes" if not data.n else f"arm {' and arm '.join(missing)} was not measured"
         return Judgement("no_verdict", f"No verdict: {what}.")
     options = {"resamples": resamples, "seed": seed}
     gap = difference(data, "tokens", "none", **options)
-    one_sided = difference(data, "weights", "tokens", level=ONE_SIDED, **options)
-    weights, tokens = data.arms["weights"], data.arms["tokens"]
+    one_sided = difference(data, arm, "tokens", level=ONE_SIDED, **options)
+    weights, tokens = data.arms[arm], data.arms["tokens"]
     discordance = float((weights != tokens).mean())
     found = Judgement(
         verdict="no_verdict",
         text="",
-        retention=retention(data, **options) if gap.low >= HEADROOM else None,
-        difference=difference(data, "weights", "tokens", **options),
+        retention=retention(data, **options) if gap.low >= HEADROOM and arm == "weights" else None,
+        difference=difference(data, arm, "tokens", **options),
         bound=one_sided.low,
         discordance=discordance,
+        exact=exact_test(data, arm, "tokens", seed=seed),
     )
     assumed = max(discordance, 3 / data.n)  # rule of three: what may hide behind no discordance at all
     effect = data.design_effect(weights - tokens)
@@ -101,11 +108,11 @@ def conclude(data: Sample, *, margin: float, min_probes: int, resamples: int, se
     if data.n < min_probes:
         wanted = max(min_probes, wanted)
         text = (
-            f"No verdict: {data.n} probes are too few; about {wanted} are needed. So far the adapter alone"
+            f"No verdict: {data.n} probes are too few; about {wanted} are needed. So far {WHO[arm]}"
             f" answers {alone} of them and the memory in context {with_it}."
         )
         return replace(found, text=text, needed=wanted)
-    against = f"the memory in context answers {with_it} of {data.n} probes, the adapter alone {alone}"
+    against = f"the memory in context answers {with_it} of {data.n} probes, {WHO[arm]} {alone}"
     sure = f"With 95% confidence it is {_below(one_sided.low)}"
     if one_sided.low > -margin:
         text = f"Non-inferior: {against}. {sure}; the margin is {_points(margin)}."

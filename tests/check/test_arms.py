@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from distill.check.arms import measurable, run_arms
+from distill.check.arms import run_arms
 from distill.check.forgetting import forgetting
 from distill.check.probes import make
 
@@ -74,13 +74,6 @@ def test_a_finished_run_asks_nothing_and_other_inputs_ask_everything(tmp_path: P
     assert len(run_arms(path, PROBES, ("tokens",), answer, inputs=INPUTS)) == 10  # other arms: begun anew
     with pytest.raises(ValueError, match="zip"):
         run_arms(path, PROBES, ("weights",), lambda arm, questions: [], inputs=INPUTS)
-
-
-def test_arms_that_cannot_be_measured_are_said() -> None:
-    assert measurable(["deployed", "weights", "none", "none"]) == (
-        ("none", "weights"),
-        ["arm deployed was asked for and cannot be measured yet"],
-    )
 
 
 def test_forgetting() -> None:
