@@ -1,6 +1,7 @@
 """Intervals and the verdict: known values, degenerate samples, and the words."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from scipy import stats
 from distill.check.retention import Sample, difference, needed, newcombe, retention, summary, wilson
 from distill.check.verdict import conclude
 
-FAST = {"resamples": 300, "seed": 0}
+FAST: dict[str, Any] = {"resamples": 300, "seed": 0}
 
 
 def sample(units: int, per_unit: int, **arms: float | list[float]) -> Sample:
