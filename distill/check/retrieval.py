@@ -8,6 +8,7 @@ embeddings, rewriting of the question, several rounds.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 
 def retriever(
@@ -20,7 +21,7 @@ def retriever(
 
     bullets = [f"- {line}\n" for line in lines]
     costs = [cost(bullet) for bullet in bullets]
-    words = bm25s.tokenize(list(lines), return_ids=False, show_progress=False)
+    words: Any = bm25s.tokenize(list(lines), return_ids=False, show_progress=False)
     if not any(words):
         return lambda questions: ["" for _ in questions]
     index = bm25s.BM25()
@@ -36,7 +37,7 @@ def retriever(
         return "".join(bullets[at] for at in sorted(chosen))
 
     def contexts(questions: Sequence[str]) -> list[str]:
-        asked = bm25s.tokenize(list(questions), return_ids=False, show_progress=False)
+        asked: Any = bm25s.tokenize(list(questions), return_ids=False, show_progress=False)
         return [context(one) for one in asked]
 
     return contexts
