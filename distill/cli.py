@@ -19,6 +19,7 @@ from distill import plan as planning
 from distill import screen
 from distill.bar import Bars
 from distill.errors import Exit, OverwriteError, StaleError, faults, printable
+from distill.life import commands
 from distill.memory import Memory, common, find_memory, read, residual, store, unchanged
 from distill.memory.evidence.judge import Judged, judge
 from distill.recipe import Recipe, load, recipe_digest
@@ -382,6 +383,8 @@ def _planned(said: Recipe, recipe: Path, sets: list[str] | None, redo: bool = Fa
                 raise
     return memory, _plan(said, memory)[0]
 
+
+app.add_typer(commands.app)
 
 if __name__ == "__main__":
     app()

@@ -14,7 +14,8 @@ from typing import Any
 from distill.bar import Bars
 from distill.check.arms import Guard
 from distill.errors import RecordError, StaleError
-from distill.memory import Memory, context_text
+from distill.life.manifest import write_manifest
+from distill.memory import Memory, common, context_text
 from distill.memory.evidence.hostile import why_hostile
 from distill.plan import away
 from distill.recipe import Recipe, recipe_digest
@@ -177,7 +178,7 @@ def check(job: Job, bars: Bars) -> Report:
         "min_probes": c.min_probes,
         "resamples": c.bootstrap,
     }
-    return judge_run(
+    report = judge_run(
         job.work,
         _probes(job, bars),
         arms=c.arms,
@@ -187,6 +188,9 @@ def check(job: Job, bars: Bars) -> Report:
         mend=f"delete {job.work.dataset} and run again: the pieces are kept",
         tell=bars.tell,
     )
+    sources = [(source.format, source.path, source.fields) for source in job.said.memory.sources]
+    write_manifest(job.work.out, common(sources))
+    return report
 
 
 def restart(said: Recipe) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-TORCH_FOLDERS = ("synth", "train", "pocket", "e2e")
+TORCH_FOLDERS = ("synth", "train", "pocket", "e2e", "life")
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 collect_ignore = [] if HAS_TORCH else [str(HERE / name) for name in TORCH_FOLDERS]

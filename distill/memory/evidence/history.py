@@ -22,7 +22,7 @@ from pathlib import Path
 from distill.memory.documents import Memory
 from distill.memory.evidence.lineage import FileHistory, Lineage, LineHistory
 from distill.memory.files import MAX_BYTES, NEWLINE
-from distill.records import MemoryUnit
+from distill.records import MemoryUnit, digest
 
 SECONDS = 60
 MOST_BYTES = 128 * 2**20  # of all revisions together
@@ -146,6 +146,16 @@ def with_history(
 
 class _NoHistory(Exception):
     """Why there is none, in words."""
+
+
+def commit_of(path: Path, wanted: str) -> str | None:
+    """The commit at HEAD, where it holds the file with exactly the bytes of this digest; else None."""
+    try:
+        commit = _git(path.parent, "rev-parse", "HEAD").decode().strip()
+        held = _git(path.parent, "cat-file", "blob", f"{commit}:./{path.name}")
+    except (_NoHistory, OSError):
+        return None
+    return commit if digest(held) == wanted else None
 
 
 def from_git(files: Sequence[Path]) -> tuple[dict[Path, FileHistory], tuple[str, ...]]:

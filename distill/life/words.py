@@ -1,0 +1,66 @@
+"""What the commands of an adapter's life print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from distill import screen
+from distill.life.verify import Link
+from distill.report.words import percent
+
+
+def show_links(links: Sequence[Link], run: Path) -> None:
+    """The links that hold, and the first that does not."""
+    out = screen.console()
+    held = {True: Text("broken", "bold red"), False: Text("holds", "green")}
+    rows = [(link.name, held[bool(link.fault)], link.fault or link.holds) for link in links]
+    out.print(screen.table([("link", {}), ("", {}), ("", {"overflow": "fold"})], rows))
+    last = links[-1]
+    if last.fault:
+        out.print(f"\nThe first broken link is {last.name}.", style="red", markup=False)
+    else:
+        out.print(f"\nEvery link holds, from the memory to {run}/report.json.", markup=False)
+
+
+def show_trace(found: dict[str, Any]) -> None:
+    """A trace, one line a fact."""
+    rows: list[tuple[str, str]] = []
+    for line in found["memory"]:
+        commit = f", commit {line['commit'][:12]}" if line["commit"] else ""
+        rows.append(("memory", f"{line['place']}, bytes {line['bytes'][0]}–{line['bytes'][1]}{commit}"))
+        rows.append(("", line["digest"]))
+    if unit := found["unit"]:
+        rows += [("unit", unit["id"]), ("", unit["text"])]
+    if plan := found.get("plan"):
+        rows.append(("plan", f"{plan['to']}: {plan['because']}"))
+    if samples := found.get("samples"):
+        families = ", ".join(f"{count} {name}" for name, count in samples["families"].items())
+        rows.append(("samples", f"{samples['count']}: {families}" if families else "none"))
+        rows += [("", _asked(one)) for one in samples["shown"]]
+    if sample := found.get("sample"):
+        rows.append(("sample", _asked(sample)))
+        rows.append(("", f"{sample['family']}, written by {sample['teacher']}, {sample['digest']}"))
+        targets = found["targets"]
+        rows.append(
+            (
+                "targets",
+                f"{targets['tokens']} tokens, {targets['kept']} likeliest of each kept; the likeliest has "
+                f"{percent(targets['likeliest token'])}, the tail {percent(targets['tail'])}",
+            )
+        )
+        rows.append(("", targets["digest"]))
+    rows.append(("adapter", found["adapter"]["digest"]))
+    if report := found.get("report"):
+        arms = ", ".join(f"{arm} {percent(mean)}" for arm, mean in report["arms"].items())
+        kept = report["retention"]
+        rows.append(("report", arms or "not asked about"))
+        rows.append(("", "retention undefined" if kept is None else f"retention {percent(kept)}"))
+    screen.console().print(screen.table([("", {"style": "dim"}), ("", {"overflow": "fold"})], rows))
+
+
+def _asked(sample: dict[str, Any]) -> str:
+    return f"{sample['row']}: {sample['question']} → {sample['answer']}"
