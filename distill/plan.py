@@ -2,8 +2,9 @@
 
 In this order: a secret, personal data or hostile text stays in tokens, whatever the recipe says; so does a
 unit that contradicts another, and one that may not last. Then the recipe's overrides count. What a harness
-says exactly goes to the harness; a constraint that none says, an entry of an index, an episode and a value
-that weights keep badly stay in tokens; the rest goes to weights. What harnesses can say comes in as data.
+says exactly goes to the harness; a constraint that none says, words that point at something outside them, an
+entry of an index, an episode and a value that weights keep badly stay in tokens; the rest goes to weights.
+What harnesses can say comes in as data.
 """
 
 from __future__ import annotations
@@ -82,6 +83,11 @@ def _constraint(unit: MemoryUnit, given: Given) -> Answer:
     return "tokens", f"a constraint, and {why}: weights do not enforce"
 
 
+def _outside(unit: MemoryUnit, given: Given) -> Answer:
+    words = unit.marks.get("refers")
+    return ("tokens", f"does not stand alone: “{words}” is outside it") if words else None
+
+
 def _pointer(unit: MemoryUnit, given: Given) -> Answer:
     names = unit.marks.get("role") == "index" and POINTER.search(unit.text)
     return ("tokens", "an entry of an index: it says where to look") if names else None
@@ -108,6 +114,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("override", _override),
     ("harness", _harness),
     ("constraint", _constraint),
+    ("outside", _outside),
     ("pointer", _pointer),
     ("episode", _episode),
     ("value", _value),

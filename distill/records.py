@@ -66,8 +66,8 @@ class MemoryUnit(Record):
     `marks` are what its format says of it in so many words, none where it says nothing: role (of its file:
     daily, heartbeat, index, skill, …), loads (always, by path, on demand, never), read_only, status, type,
     label, observed, modified, created_at, updated_at, expiration_date, valid_at, invalid_at, expired_at,
-    personal (what private things its words held, now masked); and from past sessions used, corrected,
-    last_used.
+    personal (what private things its words held, now masked), refers (its words that point at something
+    outside it); and from past sessions used, corrected, sessions, last_used.
     """
 
     id: str

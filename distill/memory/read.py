@@ -29,6 +29,7 @@ from distill.memory.formats.sessions import Message, evidence, read_log
 from distill.memory.formats.table import FORMATS, guess
 from distill.memory.kind import kind_of
 from distill.memory.markdown import parse, touches
+from distill.memory.refers import outside
 from distill.memory.secrets import MASK, mask
 from distill.memory.segment import Piece, segment, words
 from distill.records import Kind, Level, MemoryUnit, Scope, Span, digest, digest_file
@@ -187,7 +188,9 @@ def _markdown(loaded: Loaded) -> tuple[Document, list[MemoryUnit]]:
         text, heading = words(loaded.masked[piece.start : piece.end]), _titled(said.title, piece.heading)
         span = _span(loaded.name, lines, raw, starts, piece.start, piece.end)
         secret = touches(loaded.masks, piece.start, piece.end) or any(map(MASK.search, heading))
-        units.append(_unit(text, heading, said.kind or kind_of(text), loaded.scope, span, secret, own))
+        units.append(
+            _unit(text, heading, said.kind or kind_of(text), loaded.scope, span, secret, own, piece.led)
+        )
     at = lines.byte
     held = [*((one.start, one.end, one.reach) for one in carriers), *said.carriers]
     return document.model_copy(
@@ -217,7 +220,9 @@ def _blocks(entry: Entry, name: str) -> tuple[Document, list[MemoryUnit]]:
             start, end = place[piece.start], place[piece.end]
             span = _span(name, lines, raw, starts, start, end)
             secret = touches(masks, start, end) or any(map(MASK.search, heading))
-            units.append(_unit(said, heading, kind_of(said), entry.scope, span, secret, value.marks))
+            units.append(
+                _unit(said, heading, kind_of(said), entry.scope, span, secret, value.marks, piece.led)
+            )
         at = lines.byte
         parts.append(Part(start=at(value.start), end=at(value.end), layers=value.layers, label=value.label))
         hidden += [(at(place[start]), at(place[end])) for start, end in page.hidden]
@@ -315,11 +320,12 @@ def _unit(
     span: Span,
     secret: bool,
     marks: Mapping[str, str],
+    led: bool = False,
 ) -> MemoryUnit:
     veiled = [veil(part) for part in (text, *heading)]
     text, *above = (said for said, _ in veiled)
     private = " and ".join(dict.fromkeys(what for _, what in veiled if what))
-    why = passing(text)
+    why, said = passing(text), {"personal": private, "refers": outside(text, tuple(above), led=led)}
     return MemoryUnit(
         id=unit_id(text, tuple(above)),
         text=text,
@@ -330,7 +336,7 @@ def _unit(
         stable=why is None,
         why=f"it {why}" if why else "",
         secret=secret or bool(private),
-        marks={**marks, "personal": private} if private else dict(marks),
+        marks={**marks, **{key: value for key, value in said.items() if value}},
     )
 
 

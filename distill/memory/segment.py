@@ -3,8 +3,8 @@ on.
 
 Headings, lead-ins (`Before a release:`) and table headers are carried in a piece's `heading`, and are
 carriers: context that is worth keeping only as long as something under it is. A code block belongs to the
-lead-in above it. Pronouns are not resolved; a sentence that starts with one stays with the sentence before
-it.
+lead-in above it. A sentence or a paragraph that opens with a pronoun stays with the words before it; what a
+bullet's pronoun means is looked for in its headings (see `refers`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 
 from distill.memory import sentences
 from distill.memory.files import NEWLINE
-from distill.memory.markdown import COMMENT, Block, Page
+from distill.memory.markdown import COMMENT, Block, Page, touches
+from distill.memory.refers import opening
 from distill.memory.secrets import MASK
 
 LONG = 120  # characters; a shorter paragraph is one unit however many sentences it has
@@ -29,11 +30,14 @@ TAG = re.compile(r"</?[A-Za-z][^>]*>")
 
 @dataclass(frozen=True)
 class Piece:
-    """A unit's place: character offsets of its own words, and the headings and lead-ins above them."""
+    """A unit's place: character offsets of its own words, and the headings and lead-ins above them; `led`
+    where the nearest of these is a lead-in, with which its words go on.
+    """
 
     start: int
     end: int
     heading: tuple[str, ...]
+    led: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,27 @@ class Found:
     page: Page
     pieces: list[Piece] = field(default_factory=list)
     carriers: list[Carrier] = field(default_factory=list)
+    leads: set[str] = field(default_factory=set)  # titles that are lead-ins, not headings
 
     def add(self, start: int, end: int, heading: tuple[str, ...]) -> None:
         raw = self.page.text[start:end]
         if WORD.search(raw):
             start, end = start + len(raw) - len(raw.lstrip()), end - len(raw) + len(raw.rstrip())
-            self.pieces.append(Piece(start, end, heading))
+            self.pieces.append(Piece(start, end, heading, bool(heading) and heading[-1] in self.leads))
+
+    def lead(self, title: str) -> str:
+        """A title that is a lead-in."""
+        self.leads.add(title)
+        return title
+
+    def back(self, start: int, end: int, last: int) -> int:
+        """Where a part begins that ends `end`: where its words point back, at the piece that ends at `last`
+        and stands before it.
+        """
+        before = self.pieces[-1] if self.pieces else None
+        if not before or before.end != last or not opening(self.page.text[start:end]):
+            return start
+        return start if touches(self.page.hidden, before.start, end) else self.pieces.pop().start
 
 
 def words(raw: str) -> str:
@@ -163,27 +182,36 @@ def _paragraph(
     last_start, last_end = parts[-1]
     lead = page.text[last_start:last_end].rstrip(" *_").endswith(":")
     after = blocks[index].kind if index < len(blocks) else ""
+    if not lead or after not in ("list", "table", "quote") or len(parts) > 1:
+        parts[0] = (found.back(*parts[0], _before(blocks, index - 1)), parts[0][1])
+    begin = parts[-1][0]
     for start, end in parts[:-1]:
         found.add(start, end, path)
     if after == "code" and (lead or in_item):
         while index < len(blocks) and blocks[index].kind == "code":
             last_end = blocks[index].end
             index += 1
-        found.add(last_start, last_end, path)
+        found.add(begin, last_end, path)
     elif lead and after in ("list", "table", "quote"):
         below = len(found.pieces)
-        _inside(found, blocks[index], (*path, _title(page.text[last_start:last_end])), name)
+        _inside(found, blocks[index], (*path, found.lead(_title(page.text[last_start:last_end]))), name)
         if len(found.pieces) == below:
             found.add(last_start, last_end, path)
         else:
             found.carriers.append(Carrier(last_start, last_end, blocks[index].end))
         index += 1
     else:
-        found.add(last_start, last_end, path)
+        found.add(begin, last_end, path)
         if in_item and after == "list":
             _nested(found, blocks[index], path, (last_start, last_end), name)
             index += 1
     return index
+
+
+def _before(blocks: Sequence[Block], index: int) -> int:
+    """Where the text before a paragraph ends, if that is a paragraph or code; -1 otherwise."""
+    before = blocks[index - 1] if index else None
+    return before.end if before and before.kind in ("paragraph", "code") else -1
 
 
 def _nested(found: Found, block: Block, path: tuple[str, ...], parent: tuple[int, int], name: str) -> None:
@@ -192,7 +220,7 @@ def _nested(found: Found, block: Block, path: tuple[str, ...], parent: tuple[int
     for item in block.children:
         first = item.children[0] if item.children else None
         leans = first is None or first.kind != "paragraph" or sentences.leans(text[first.start : first.end])
-        _item(found, item, (*path, _title(text[slice(*parent)])) if leans else path, name)
+        _item(found, item, (*path, found.lead(_title(text[slice(*parent)]))) if leans else path, name)
 
 
 def _table(found: Found, block: Block, path: tuple[str, ...]) -> None:
@@ -202,7 +230,7 @@ def _table(found: Found, block: Block, path: tuple[str, ...]) -> None:
         if not rows:
             found.add(head.start, head.end, path)
             continue
-        path = (*path, words(text[head.start : head.end]))
+        path = (*path, found.lead(words(text[head.start : head.end])))
         rule = min(lines.at(head.start) + 1, len(lines) - 1)
         found.carriers.append(Carrier(head.start, lines.ends[rule], block.end))
     for row in rows:

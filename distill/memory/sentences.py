@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from distill.memory.refers import opening
+
 # What may hold a stop that ends nothing: code, links, addresses, brackets.
 OPAQUE = re.compile(
     r"`+[^`]*`+|!?\[[^\[\]\n]*\]\([^)\n]*\)|<[^<>\s]*>|\bhttps?://\S+|\([^()\n]*\)|\"[^\"\n]*\""
@@ -40,7 +42,7 @@ def leans(sentence: str) -> bool:
     """Whether a sentence needs the one before it: it is short, starts in lower case, or points back."""
     words = sentence.split()
     first = words[0].lstrip("*_\"'([") if words else ""
-    return len(words) < SHORT or first[:1].islower() or bool(LEANS.match(sentence))
+    return len(words) < SHORT or first[:1].islower() or bool(LEANS.match(sentence) or opening(sentence))
 
 
 def standing(text: str) -> list[tuple[int, int]]:

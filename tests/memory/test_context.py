@@ -45,7 +45,7 @@ def ids(memory: Memory, *texts: str) -> frozenset[str]:
         ("- One stands here alone.\n  - leans a\n- b c\n", ["leans a", "One stands here alone."], "- b c\n"),
         ("| A | B |\n|--|--|\n| 1 | x |\n| 2 | y |\n", ["1 | x"], "| A | B |\n|--|--|\n| 2 | y |\n"),
         ("One a.\n\n| A | B |\n|--|--|\n| 1 | x |\n", ["1 | x"], "One a.\n"),
-        ("Run:\n```\nup\n```\n\nEnd it.\n", ["Run:\n```\nup\n```"], "End it.\n"),
+        ("Run:\n```\nup\n```\n\nEnd here.\n", ["Run:\n```\nup\n```"], "End here.\n"),
         ("> one a\n> two\n>\n> Three b.\n", ["one a two"], ">\n> Three b.\n"),
         ("One a.\r\n\r\nTwo b.\r\n\r\nThree c.\r\n", ["Two b."], "One a.\r\n\r\nThree c.\n"),
         ("---\nk: v\n---\n<!-- x -->\nOne a.\n\n<!-- y\n\nz -->\n", [], "One a.\n"),

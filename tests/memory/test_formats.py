@@ -276,14 +276,14 @@ def test_a_context_repository_has_labels_and_what_is_read_only(tmp_path: Path) -
 
 
 def test_a_skill_is_a_procedure_and_what_it_may_use_is_no_restriction(tmp_path: Path) -> None:
-    text = SKILL.replace("Run `make tag`.", "Run `make tag`.\n\nNever push it by hand.")
+    text = SKILL.replace("Run `make tag`.", "Run `make tag`.\n\nNever push tags by hand.")
     text = text.replace(
         "allowed-tools: Bash Read", "allowed-tools: Bash Read\ndisallowed-tools: [Write, Edit]"
     )
     memory = read([("auto", make(tmp_path, {"skills/cut-release/SKILL.md": text}))])
     assert {unit.kind for unit in memory.units} == {"procedure"}
     assert {unit.heading for unit in memory.units} == {("cut-release",)}
-    said = marks(memory, "Never push it by hand.")
+    said = marks(memory, "Never push tags by hand.")
     assert said == {
         "role": "skill",
         "loads": "on demand",
