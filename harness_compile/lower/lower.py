@@ -20,11 +20,11 @@ from harness_compile.lower.draft import Draft
 from harness_compile.lower.owed import gates
 from harness_compile.lower.owed.known import Known, known_checks
 from harness_compile.lower.owed.moments import find_gates
-from harness_compile.lower.refused import asks, phrases, prefer
+from harness_compile.lower.refused import asks, phrases, prefer, sources, testers
 from harness_compile.lower.texts import content, context, messages, pulls
+from harness_compile.lower.variants import variants
 from harness_compile.lower.words.frames import Frame, frame_of
 from harness_compile.lower.words.normalise import Clause, clauses, code_lines, flatten, hostile, prose
-from harness_compile.lower.words.objects import base
 from harness_compile.lower.words.sift import may, words_of
 from harness_compile.rules import NotEnforceable, Rule
 
@@ -42,7 +42,7 @@ TRIGGER = re.compile(
     r"permit\w*|approv\w*|disclos\w*|submit|"
     r"consult|review|done|blank|separate|conventional|permissions?|ignore|skip|grant|feel|bypass|"
     r"disable|whitelist|allowlist|auto\w*|banned|disallowed|leave|hands|keep|load|limit|reference|refer|"
-    r"draft|drafts|"
+    r"draft|drafts|edits?|changes?|modify|updates?|adjust|follow|adhere|"
     r"pre|checklist|refrain|sign|signed|default|disable|start|begin|consult|branch\w*|name|characters|"
     r"chars|treat|"
     r"consider|omit|exclude|stay|finish|end|no)\b|read-only|→|>"
@@ -52,9 +52,6 @@ LOOKS_BACK = re.compile(r"\b(?:it|them|this|these|those|that|either|the file|the
                         r"\b(?:edit|modify|touch|change|"
                         r"update)\b[. ]*$", re.I)  # fmt: skip
 NEGATIVE = re.compile(r"never|not\b|n['’]?t\b|avoid|\bno\b|[❌🚫⛔✗✘🛑]", re.I)
-CONDITION = re.compile(
-    r"^(?:for|when|if|on|in|during|while|after|before|until|once|unless|to)\b|\bonly\b|\boptional"
-)
 MODAL = re.compile(
     r"^(?:(?:you|we|agents?)\s)?(?:never|do not|must|always|should|only|avoid|use|prefer|ask|run|if|"
     r"when|before|after|no|not)\b"
@@ -174,7 +171,7 @@ def _drafts_of(unit: MemoryUnit, previous: Clause | None, known: Known) -> _Draf
     frame = frame_of(unit.heading)
     found = _Draft()
     text = prose(unit.text)
-    if previous and not (LOOKS_BACK.search(text) and NEGATIVE.search(text)):
+    if previous and not (LOOKS_BACK.search(text) and NEGATIVE.search(text)) and "instead" not in text:
         previous = None
     parts = (clauses(text, previous.codes) if previous else list(_clauses(text))) if text else []
     under = replace(frame, never=False, verb="")  # after what is forbidden: a reason, a remedy
@@ -270,41 +267,13 @@ def read_clause(
         return [], ""
     if asks.asks_for_allow(clause) or (frame.allow and not MODAL.match(text)):
         return [], f"it asks for a permission, and memory can only tighten: “{_short(clause.raw)}”"
-    for variant in _variants(clause, frame):
+    for variant in variants(clause, frame):
         drafts = _read(variant, frame, previous, known)
         if drafts:
             return drafts, ""
     if NORM.search(text) or text.startswith("no ") or frame.never or frame.ask or frame.verb:
         return [], f"no exact rule for “{_short(clause.raw)}”"
     return [], ""
-
-
-def _variants(clause: Clause, frame: Frame) -> list[Clause]:
-    """The clause as the frame completes it, and as it stands."""
-    text = re.sub(r"^(?:and|but|so|then|also|therefore|thus|however|otherwise)[, ]\s?", "", clause.text)
-    found = [clause.with_text(text)]
-    label = re.match(r"^[\w '/&-]{2,45}?(?::|\s—)\s(?P<rest>.+)$", text)
-    if label and len(label["rest"]) > 3 and not CONDITION.search(text[: label.start("rest")]):
-        found.append(clause.with_text(label["rest"]))
-    said = re.match(r"^(?P<label>[\w -]{3,60}?)\. (?P<rest>.+)$", text)
-    if said:
-        found.append(clause.with_text(said["label"]))
-    own = phrases.NEVER.match(text) or re.search(r"\b(?:never|do not)\b", text)
-    if frame.ask:
-        core = re.sub(r"^(?:before|when|if you (?:need|want) to|if) ", "", text)
-        found = [clause.with_text(f"ask before {core}", framed=True), *found]
-    elif frame.never and not own:
-        said = (f"do not {base(text)}", f"do not use {text}")
-        found = [*(clause.with_text(one, framed=True) for one in said), *found]
-    elif frame.verb and not own:
-        found = [clause.with_text(f"do not {frame.verb} {_head(text)}", framed=True), *found]
-    return found
-
-
-def _head(text: str) -> str:
-    """The code that a list item is about, without what is said of it."""
-    match = re.match(r"^((?:§\d+(?:,| and| or|, and)? ?)+)(?:$|[ (—:,-].*)", text)
-    return match[1].strip(" ,") if match else text
 
 
 def _read(clause: Clause, frame: Frame, previous: Clause | None, known: Known) -> list[Draft] | None:
@@ -321,10 +290,12 @@ def _read(clause: Clause, frame: Frame, previous: Clause | None, known: Known) -
         or ((may("pull", words)) and pulls.pull(clause, frame.above))
         or (may("only", words) and asks.only(clause, previous))
         or (may("ask", words) and asks.ask(clause, previous))
+        or (may("source", words) and sources.sources(clause, previous))
         or (
             (gated or may("require", words))
             and gates.require(clause, frame.gates, strong=frame.always, known=known)
         )
+        or (may("tests", words) and testers.tests_by(clause))
         or ((may("prefer", words) or "package" in about) and prefer.prefer(clause, frame.topic))
         or (may("forbid", words) and phrases.forbid(clause, previous))
         or (may("content", words) and content.content(clause))

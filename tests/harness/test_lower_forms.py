@@ -285,7 +285,8 @@ Never edit the upload file - change `core/x.cfg` instead.
 Never install with npm, use pnpm.
 `make deploy` ❌ `make stage` ✅
 ❌ `make deploy` ✅ `make stage`
-`gen/a.cfg` is generated: edit `core/x.cfg` instead.
+`gen/a.cfg` is generated from `core/x.cfg`.
+`gen/a.cfg` is generated. Read `core/x.cfg` first.
 Changes to `gen/a.cfg` go into `core/x.cfg`.
 Never run `tool0`.
 Never run `drop table users`.
@@ -352,6 +353,8 @@ def test_the_words_that_readers_need_are_of_readers_that_exist() -> None:
         "only",
         "ask",
         "require",
+        "tests",
+        "source",
         "prefer",
         "forbid",
         "content",

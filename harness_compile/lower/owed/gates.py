@@ -21,7 +21,8 @@ from harness_compile.lower.words.normalise import Clause
 RUN = re.compile(
     rf"^(?:[^§]{{3,60}}?[,;] (?=(?:and )?then (?:re-?)?run ))?(?:(?:all |the |your |any |every "
     rf")*(?:code|changes?|commits?|prs?|pull request|work) (?=must pass|should pass|needs? to "
-    rf"pass))?{DO}(?:(?:re-?)?run|execute|use|invoke|do|call|pass|format(?: \w+)* (?:with|using)|"
+    rf"pass))?{DO}(?:(?:re-?)?run|execute|use|invoke|do|call|pass|(?:finish|end|conclude|"
+    rf"follow up|close) (?:up )?with|format(?: \w+)* (?:with|using)|"
     rf"lint(?: \w+)* (?:with|using)|"
     rf"type-?check(?: \w+)* (?:with|using)|(?:validate|verify|test|build|regenerate|generate|rebuild|"
     rf"update|sync|refresh|"
@@ -55,8 +56,8 @@ CHECKS = re.compile(
 )
 
 OTHER = re.compile(
-    r",? (?:and |but )?(?:not|instead of|rather than|over|in place of|as opposed to) (?:with |via |"
-    r"using |through )?(?:the )?§\d+.*$"
+    r",? (?:and |but )?(?:not|never|instead of|rather than|over|in place of|as opposed to) (?:with |via |"
+    r"using |through |by |calling |running |invoking |executing )*(?:the |a |raw |bare |plain )*§\d+.*$"
 )
 
 

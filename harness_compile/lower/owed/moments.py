@@ -22,7 +22,8 @@ GATES: tuple[tuple[str, re.Pattern[str]], ...] = (
         r"behaviou?r))(?=[ ,:]|$)|(?:after|when|whenever|if|once|upon|on|for)(?: you(?: have)?| making|"
         r" made| make| every| "
             r"each| any| all)*"
-        r" (?:(?:code |source )?(?:changes?|edits?|modifications?)(?: made)?(?: (?P<s1>(?:to|in|under|"
+        r" (?:(?:code |source )?(?:changes?|edits?|modifications?)(?:(?: (?:are|is|were|have been|has "
+        r"been))? made)?(?: (?P<s1>(?:to|in|under|"
             r"of|on)\s.+?))?"
         r"|(?:changed|change|changing|modified|modify|modifying|edited|edit|editing|updated|update|"
             r"updating|touched|touch|touching|added|add|adding|"
@@ -94,6 +95,7 @@ LISTED = re.compile(
     r"\bpre-?(?P<pre>commit|push|pr|submit|merge)\b (?:checks?|checklist|requirements?|validation|steps|"
     r"verification|routine|workflow|quality gates?)|^(?:the |your |a )?(?P<gate>pr|pull request|commit|push|"
     r"merge|submission) (?:checks?|checklist|requirements?|validation|verification|quality gates?)$"
+    r"|^pre-?(?P<bare>commit|push|pr|merge)$"
     r"|^(?:definition of done|completion (?:checklist|criteria|gate)|done (?:means|criteria|when)|"
     r"quality gates?(?: \(.*\))?|verification before completion|final (?:checks?|validation|verification|"
     r"checklist)|(?:task |before )?completion checks?|checks before (?:completion|finishing))$"
@@ -142,6 +144,11 @@ TURNS = (
      rf"with) {WHAT}(?P<end>.*)$", "stop"),
     (r"^(?:for |all |any )*(?P<act>[a-z+#]+(?: [a-z]+)?) (?:changes|edits): (?:always |must )?(?:run )?"
      r"(?P<list>§\d+(?:(?:,| and|, and) §\d+)*)(?P<end>.*)$", "lang"),
+    (r"^(?:any |all |every )*(?P<act>(?:§\d+|[a-z+#]+(?: [a-z]+)?)) (?:changes?|edits?|modifications?) "
+     r"(?:requires?|needs?|must be followed by)(?: you to| an?)? ?(?:(?:re-?)?run(?:ning)? |execut\w+ )?"
+     r"(?P<list>§\d+(?:(?:,| and|, and) §\d+)*)(?P<end>(?: (?:afterwards?|after|again|to be "
+     r"(?:re)?run).*)?)$",
+     "lang"),
     (rf"^{CHANGED} (?P<act>(?:to|in|under) [^,]+?) (?:requires?|needs?|must be followed by)(?: you to|"
      rf" an?)? ?"
      r"(?:(?:re-?)?run(?:ning)? |execut\w+ )?(?P<list>§\d+(?:(?:,| and|, and) §\d+)*)(?P<end>.*)$", "edit"),
@@ -150,7 +157,7 @@ PLAIN = {
     "stop": "before finishing, run {list}",
     "act": "before {act}, run {list}",
     "edit": "after changes {act}, run {list}",
-    "lang": "after changes to {act} code, run {list}",
+    "lang": "after changes to {act}{code}, run {list}",
 }
 REWRITES = tuple((re.compile(pattern), PLAIN[kind]) for pattern, kind in TURNS)
 
@@ -169,14 +176,16 @@ def turned(text: str) -> str:
         if match and "§" not in match["end"]:
             said = match.groupdict()
             what = re.sub(r"^(?:running |you (?:have )?r[ua]n )", "", said["list"])
-            return plain.format(act=said.get("act") or "", list=what)
+            act = said.get("act") or ""
+            code = "" if "§" in act or re.search(r"\b(?:schemas?|models?)$", act) else " code"
+            return plain.format(act=act, list=what, code=code)
     return text
 
 
 def listed(title: str) -> str:
     """The gate of a title like "PR checklist" or "pre-commit checks", or ""."""
     match = LISTED.search(title)
-    name = (match["pre"] or match["gate"] or "stop") if match else ""
+    name = (match["pre"] or match["gate"] or match["bare"] or "stop") if match else ""
     return NOUN.get(name, name)
 
 

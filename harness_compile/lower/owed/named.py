@@ -33,6 +33,11 @@ NAMED = re.compile(
     r"be|must pass|must) (?P<verb2>format|lint|type-?check)(?:t?ed)? (?:with|using|by)"
     r"|(?:use|apply|follow) (?:the )?(?:standard )?(?P<verb3>format|lint)(?:ting|ter|ing)?(?: \(|: | "
     r"with | using )"
+    rf"|(?:follow|use|adhere to|stick to|respect|apply|keep to) (?:the )?[a-z\d+./ "
+    rf"-]{{0,40}}?\b(?P<verb5>format|style)"
+    r"(?:ting)?(?: (?:guide|conventions?|rules?|code|strictly|exactly|always))*(?: \(|, | — | )(?:which is "
+    r"|as |is )?"
+    r"enforced (?:by|with|via|through)"
     rf"|use (?=(?:§\d+|{NAMES}) (?:for|to) (?P<verb4>format|lint|type)))\s?(?:the )?(?:§(?P<n>\d+)|"
     rf"(?P<name>{NAMES})\b)(?P<rest>.*)$"
 )
@@ -55,8 +60,9 @@ def by_name(clause: Clause, named: list[tuple[str, str]], rest: str, *, strong: 
     if not match or LATER.search(rest) or OTHER.search(match["rest"]):
         return None
     verb = (
-        next(match[key] for key in ("verb", "verb2", "verb3", "verb4") if match[key])
+        next(match[key] for key in ("verb", "verb2", "verb3", "verb4", "verb5") if match[key])
         .split("-")[0]
+        .replace("style", "format")
         .replace("typecheck", "type")
     )
     name = clause.codes[int(match["n"])] if match["n"] else match["name"]

@@ -73,7 +73,11 @@ DEPTH: dict[str, int | dict[str, int]] = {
     "electron-builder": 0,
     "act": 0, "doppler": 1, "op": 1, "vault": 1, "sops": 0, "ctags": 0, "gcc": 0, "clang": 0,
     "pip-compile": 0,
-    "svn": 1, "hg": 1, "jj": {"": 1, "git": 2},
+    "svn": 1, "hg": 1, "jj": {"": 1, "git": 2}, "nose2": 0, "nosetests": 0, "jasmine": 0, "karma": 1,
+    "ava": 0,
+    "gotestsum": 0, "ginkgo": 1, "pest": 0, "pants": 1, "moon": 1, "earthly": 1, "nvm": 1, "fnm": 1,
+    "volta": 1,
+    "asdf": 1, "pyenv": 1, "rbenv": 1, "fvm": 1,
 }  # fmt: skip
 
 # English words that are programs too: a command only in code.
@@ -83,7 +87,7 @@ WORDS = frozenset(
     "perl java php sh julia changeset typos expo sam tilt flutter ng clang gcc mocha jest vite webpack "
     "rollup "
     "cypress playwright prisma spotless mutt brew snap choco truncate shred tee echo su vi vim nano emacs ls "
-    "mv cp node deno bazel gradle docker-compose".split()
+    "mv cp node deno bazel gradle docker-compose karma ava pest pants moon volta".split()
 )
 
 SHELLS = frozenset(("bash", "sh", "zsh"))

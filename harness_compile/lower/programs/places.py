@@ -74,6 +74,8 @@ SPEAKS: dict[str, str] = {
     "dart": "dart", "flutter": "dart", "zig": "zig", "buf": "protobuf", "stylelint": "css", "sqlfluff": "sql",
 }  # fmt: skip
 
+COMPONENTS = ("*.tsx", "*.jsx", "*.vue", "*.svelte", "*.astro")  # where web frameworks keep theirs
+
 LOCKFILES = (
     "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb", "Cargo.lock", "poetry.lock",
     "uv.lock", "Pipfile.lock", "pdm.lock", "Gemfile.lock", "composer.lock", "go.sum", "flake.lock",

@@ -10,6 +10,8 @@ import re
 from dataclasses import replace
 
 from harness_compile.lower.draft import Draft, any_of
+from harness_compile.lower.programs.actions import OPEN_PR
+from harness_compile.lower.programs.places import CODE, COMPONENTS
 from harness_compile.lower.refused import tails
 from harness_compile.lower.refused.phrases import NEVER, WHO
 from harness_compile.lower.refused.staged import places_of
@@ -41,6 +43,40 @@ NEEDS = re.compile(
     r"discussed|(?:review|reviewed) (?:by|from) (?:a |the |your )?(?:human|maintainer|user|owner|"
     r"team)\w*)\b.*$"
 )
+# A plan that is shown first: asking is then the second half of the sentence.
+PLAN = re.compile(
+    r"(?:(?:always |first,? |please |you must |must )*(?:present|propose|share|show|create|write|outline|"
+    r"describe|make|"
+    r"draft|provide|output|explain|come up with|submit|give)\b[^§,]{0,40}?\bplans?\b[^§,]{0,40}?(?:,| and| "
+    r"then)+ )"
+    r"(?=(?:then |and )?(?:wait|get|ask|obtain|seek|await|request|have|confirm))"
+)
+# What is "any change" where a person is to be asked before it.
+ANYTHING = re.compile(
+    r"(?:(?:start|begin)(?:ing)? )?(?:(?:to )?(?:writ|mak|edit|implement|modify|chang|touch|apply|cod)(?:e|"
+    r"ing)?)"
+    r"(?: or \w+)?(?: (?:any|the|your|of|actual|production|new|existing|anything|code|changes?|edits?|files?|"
+    r"modifications?|implementation|to|codebase|source))*"
+    r"|(?:start|begin) (?:the )?(?:cod(?:e|ing)|implement(?:ing|ation)?)"
+)
+HUMAN = re.compile(r"\b(?:me|my|i|user|approval|approve|permission|human|plan|owner|maintainers?|go-ahead)\b")
+# Pull requests that no person stands behind: a person is asked before one is opened.
+BY_MACHINE = re.compile(
+    r"^(?:(?:we )?(?:do not|never) (?:accept|allow|submit|open|create|send) )?"
+    r"(?:(?:any|an?|all|pure|purely|fully|entirely|completely|wholly|100%|autonomous(?:ly)?|unreviewed|"
+    r"unsupervised)"
+    r"[ -])*(?P<by>(?:code[- ])?(?:ai|agents?|llm|bot|machine)[- ]?(?:generated|written|authored|created|"
+    r"opened|only|"
+    r"driven)?) (?:prs?|pull requests?|contributions?)(?P<alone> without (?:any )?(?:human )?(?:review|"
+    r"oversight|"
+    r"supervision|involvement)\w*)?(?P<no> (?:are|is|will be) (?:not (?:allowed|accepted|permitted|"
+    r"welcome)|forbidden|"
+    r"prohibited|banned|rejected|closed)\b.*)?$"
+)
+ALONE = re.compile(
+    r"\b(?:pure|purely|fully|entirely|completely|wholly|100%|autonomous(?:ly)?|unreviewed|unsupervised|"
+    r"without|[a-z]+-only)\b"
+)
 ARROW = re.compile(
     r"^(?P<rest>[^→:]+?)(?: →|:| =) (?:always |must )?(?:ask|confirm|check)(?: (?:me|the user|user|us|"
     r"a human|with \w+( user)?))?"
@@ -58,7 +94,15 @@ VERB_ONLY = re.compile(
 
 def ask(clause: Clause, previous: Clause | None = None) -> list[Draft] | None:
     """A question that has to be asked before something is done."""
-    text = clause.text
+    text = PLAN.sub("", clause.text) if "plan" in clause.text else clause.text
+    made = BY_MACHINE.match(text)
+    if (
+        made
+        and ALONE.search(text)
+        and bool(made["no"]) != bool(re.match(r"(?:we )?(?:do not|never)\b", text))
+    ):
+        test = objects.commands(OPEN_PR)
+        return [Draft(kind="ask_command", when=test, effect="ask", raw=clause.raw)]
     for pattern in (ASK_BEFORE, ASK_FIRST, NEEDS, ARROW):
         match = pattern.match(text)
         if match:
@@ -104,14 +148,22 @@ def _ask_one(
     clause: Clause, phrase: str, examples: str, previous: Clause | None, named: str = ""
 ) -> list[Draft] | None:
     core = objects.base(phrase)
+    if "§" not in core and ANYTHING.fullmatch(core) and HUMAN.search(clause.text):
+        test = objects.written(CODE if re.search(r"\bcod|implement", core) else ("**",))
+        return [Draft(kind="ask_command", when=test, effect="ask", raw=clause.raw)]
     match = re.fullmatch(
-        r"(?:edit|write|create|modify|change)(?: (?:any|files|anything|code))* outside(?: of)? (?P<place>.+)",
+        r"(?P<verb>edit|write|create|add|modify|change)(?: (?:any|new|ui|react|shared|files?|anything|code|"
+        r"(?P<what>components?)))* (?:outside(?: of)?|(?:that are |which are |located )?(?:not|other than) "
+        r"(?:in|under|"
+        r"inside|within|below)) (?P<place>.+)",
         core,
     )
     if match:
         place = objects.path_item(clause, match["place"])
         if place:
-            test = objects.written(("**", *(f"!{glob}" for glob in place[0])))
+            globs = COMPONENTS if match["what"] else ("**",)
+            fresh = False if match["verb"] in ("create", "add") else None
+            test = objects.written((*globs, *(f"!{glob}" for glob in place[0])), fresh)
             return [Draft(kind="ask_command", when=test, effect="ask", raw=clause.raw)]
     match = re.fullmatch(
         r"(?:add|write|create|modify|edit|change|update)(?: or \w+)?(?: (?:new|existing|any|an?|the))* "
@@ -129,8 +181,14 @@ def _ask_one(
         core,
     )
     found = meaning(clause, core, examples, previous, named)
-    if found is None and re.match(r"(?:anything|everything|changes?|files?) (?:in|under|to|inside)\b", core):
-        found = meaning(clause, f"edit {re.sub(r'^changes? to ', '', core)}", examples, previous)
+    about = re.match(
+        r"(?:anything|everything|changes?|files?|code)(?: that (?:touch(?:es)?|changes?|affects?|modif(?:y|"
+        r"ies)|"
+        r"edits?|alters?)| (?:touching|affecting|changing|in|under|to|inside)) (?P<what>.+)$",
+        core,
+    )
+    if found is None and about:
+        found = meaning(clause, f"edit {about['what']}", examples, previous)
     if found is None:
         return None
     rest = uncovered(clause, core)

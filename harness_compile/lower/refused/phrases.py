@@ -117,7 +117,12 @@ def _forbid(clause: Clause, text: str, previous: Clause | None) -> list[Draft] |
         return _forbid_phrase(clause, f"edit {match['what']}{match['tail'] or ''}", previous)
     match = READONLY.match(text)
     if match and match["what"].strip() not in ("", "it", "this"):
-        return _forbid_phrase(clause, f"edit {match['what'].strip()}", previous)
+        what = match["what"].strip()
+        found = _forbid_phrase(clause, f"edit {what}", previous)
+        flag = re.fullmatch(
+            r"(?:the |any |using |use of )*(§\d+(?:(?:,| and| or|, and) §\d+)*)(?: flags?| options?)?", what
+        )
+        return found or (_forbid_phrase(clause, f"use {flag[1]}", previous) if flag else None)
     match = re.match(
         r"^(?P<what>.+?)\s(?:is|are)\s(?:strictly )?(?:forbidden|prohibited|not allowed|banned|"
         r"disallowed)(?P<tail>.*)$",
@@ -129,20 +134,12 @@ def _forbid(clause: Clause, text: str, previous: Clause | None) -> list[Draft] |
             clause, f"use {what}{match['tail']}", previous
         )
     match = re.match(
-        r"^(?P<what>.+?)[:,]?\s(?:—\s)?(?:do not|never) (?P<verb>edit|modify|touch|change|run|use|commit|"
-        r"read)"
+        r"^(?P<what>.+?)[:,]?\s(?:—\s)?(?:do not|never) (?P<verb>edit|modify|touch|change|update|write|alter|"
+        r"delete|remove|rename|move|overwrite|run|use|commit|read)"
                      r"(?: (?:it|them|this|these|directly|manually|by hand|this file|these "
                          r"files))*(?P<tail>\b.*)$", text)  # fmt: skip
     if match and "§" in match["what"]:
         return _forbid_phrase(clause, f"{match['verb']} {_topic(match['what'])}{match['tail']}", previous)
-    match = re.match(
-        r"^(?:add|record|put|write|document|log|note|track|describe|store|place|make)\b[^§]* (?:to|in|"
-        r"into|under) §\d+,? (?:and )?(?:not|never|instead of|rather than) (?:in |to |into "
-        r")?(?P<bad>§\d+)(?P<tail>\b.*)$",
-        text,
-    )
-    if match:
-        return _forbid_phrase(clause, f"edit {match['bad']}{match['tail']}", previous)
     match = re.match(r"^(?:disable|turn off) (?P<what>(?:the )?.*\b(?:tools?|mcp server)\b.*)$", text)
     if match:
         return _forbid_phrase(clause, f"use {match['what']}", previous)
@@ -227,7 +224,9 @@ def _exempt(clause: Clause, doubt: str, tests: list[Predicate]) -> list[Predicat
 
 VERB = (
     r"(?:run|use|edit|modify|change|touch|delete|remove|commit|push|force[- ]push|read|print|create|add|"
-    r"install|merge|rebase|amend|skip|bypass|deploy|publish|write|stage|expose|log|hardcode|open)"
+    r"install|merge|rebase|amend|skip|bypass|deploy|publish|write|stage|expose|log|hardcode|open|rewrite|"
+    r"reset|clean|"
+    r"squash|stash|tag|bump|drop|mark)"
 )
 
 
@@ -238,10 +237,33 @@ JUDGED = re.compile(
 )
 
 
+# A word that may narrow the whole of a list, so that no part of it stands on its own.
+NARROWS = re.compile(
+    r"\b(?:for|to|in|on|at|when|if|with|from|as|by|of|outside|against|during|while|that|which|who)\b"
+)
+
+
+def _listed(core: str) -> list[str]:
+    """The items of a list under one verb ("commit credentials, `.env` files, raw logs"), each with the "
+    "verb; none
+    where an item may narrow the others."""
+    match = re.match(
+        r"^(?P<verb>run|use|default to|rely on|commit|add|stage|edit|modify|touch) (?P<what>.*§.*)$", core
+    )
+    if not match:
+        return []
+    items = objects.items(match["what"])
+    if any(NARROWS.search(item) for item in items):
+        return []
+    return [f"{match['verb']} {item}" for item in items]
+
+
 def _one_by_one(clause: Clause, core: str, end: str, previous: Clause | None) -> list[Draft] | None:
     """Several verbs in one prohibition ("commit secrets or edit `x/`"): each stands on its own, and what is
     not readable is said."""
-    parts = re.split(rf"(?:,? or|,? and|,) (?={VERB}\b)", core)
+    parts = re.split(rf"(?:,? or|,? and|,) (?:otherwise )?(?={VERB}\b)", core)
+    if len(parts) < 2 and not NARROWS.search(end):
+        parts = _listed(core)
     if len(parts) < 2:
         return None
     drafts: list[Draft] = []

@@ -294,7 +294,9 @@ def _known_substitute(clause: Clause) -> list[Draft] | None:
         else ""
     )
     rest = re.sub(
-        r"^ (?:to|for|from|in|on|and|instead|when|as|command|cli|or (?!§)|\(|,|always|rather).*$",
+        r"^(?: (?:to|for|from|in|on|and|instead|when|as|command|cli|or (?!§)|\(|,|always|rather)|,? "
+        r"(?:e\.g\.|for "
+        r"example|like|such as)).*$",
         "",
         match["rest"],
     )

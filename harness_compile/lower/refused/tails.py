@@ -54,7 +54,7 @@ EXAMPLES = re.compile(
     r"particularly)[,:]?\s(?P<list>[^()]*)\)?|\s*\((?P<list2>(?:the )?§\d+[^()]*)\)|:\s(?P<list3>§\d+.*)$"
 )
 NAMED = re.compile(
-    r"[a-z]s? \((?:i\.e\.,? |via |with |using |e\.g\.,? )?(?P<list>§\d+(?:(?:,| or| and|, or|"
+    r"[a-z\"”]s? \((?:i\.e\.,? |via |with |using |e\.g\.,? )?(?P<list>§\d+(?:(?:,| or| and|, or|"
     r"/) §\d+)*)(?:,? etc\.?)?\)[. ]*$"
 )
 HARMLESS = re.compile(
@@ -66,6 +66,12 @@ HARMLESS = re.compile(
     r"to (?:read|view|edit|write|search|display|create|modify|find|print|list)(?: (?:files?|contents?|"
     r"code|text|in|through|the|"
     r"file contents|for))*|"
+    r"for (?:searching|finding|reading|viewing|editing|listing|writing|displaying|creating)(?: (?:files?|"
+    r"contents?|"
+    r"code|text|in|through|the|file contents|code ?base))*|"
+    r"(?:against|on|in|for|from|to|at) any (?!branch)[a-z-]+(?: (?:database|environment|repo(?:sitory)?|"
+    r"server|"
+    r"machine|cluster|host|directory))?|"
     r"from (?:the )?(?:command line|terminal|shell)|(?:via|through|in|from) (?:the )?(?:bash|shell|"
     r"terminal)(?: tool)?|"
     r"in (?:the )?(?:terminal|shell|commands?|your commands?)|"
@@ -88,7 +94,8 @@ PLAIN = (
     "reach for|rename|alter|overwrite|fall back to|default to"
 )
 NOUNS = (
-    "read|open|push|commit|merge|change|update|work|test|build|lint|format|check|deploy|publish|start|patch|fix|"
+    "read|open|push|commit|merge|change|update|work|test|build|lint|format|check|deploy|publish|start|"
+    "patch|fix|"
     "release|print|log|document"
 )
 ACT = (

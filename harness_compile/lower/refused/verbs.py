@@ -10,6 +10,7 @@ import re
 
 from harness_compile.lower.programs.commands import DEPTH, FLAG_OWNERS, TOOLS, VERB_PROGRAMS
 from harness_compile.lower.refused.staged import COMMIT_FILES, commit_files, places_of, staged
+from harness_compile.lower.refused.versions import version
 from harness_compile.lower.words import objects
 from harness_compile.lower.words.commands import read_line, unknown_command, use_of
 from harness_compile.lower.words.normalise import Clause
@@ -59,11 +60,15 @@ def it(clause: Clause, what: str, previous: Clause | None) -> str:
     found = re.match(
         r"^(?:[\w -]{3,40}: )?(?:ignore |skip |leave |exclude |(?:any |manual )*(?:edits|changes) (?:to|"
         r"in) )?"
-        r"(?:the |all |any |files in |everything in |anything (?:in|under) )*(§\d+(?:(?:,| and| or|, "
-        r"and) §\d+)*)",
+        r"(?:the |all |any |files in |everything in |anything (?:in|under) |(?:files?|folders?|"
+        r"director(?:y|ies)|"
+        r"contents? of) )*(§\d+(?:(?:,| and| or|, and) §\d+)*)"
+        r"|^(?!.*§\d.*§\d)[a-z][a-z -]{2,40} (?:lives?|is|are|sits?|goes|go|resides?|(?:is|are) (?:found|"
+        r"stored|kept|"
+        r"located|written|committed)|ends? up) (?:in|under|at|inside|into|to) (?:the )?(§\d+)$",
         previous.text,
     )
-    return f"{found[1]}{match['rest']}" if found else what
+    return f"{found[1] or found[2]}{match['rest']}" if found else what
 
 
 def meaning(
@@ -147,6 +152,9 @@ def _meaning(
         sure = " tool" in core or name in TOOLS.values()
         if re.fullmatch(r"[A-Z]\w+|mcp__[\w*-]+" if sure else r"mcp__[\w*-]+", name):
             return "toolset", [ToolCall(names=(name,))], "*"
+    said = version(clause, core)
+    if said:
+        return said
     match = COMMIT_FILES.match(core)
     if match:
         return commit_files(clause, it(clause, match["what"], previous))

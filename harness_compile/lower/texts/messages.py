@@ -24,6 +24,15 @@ ATTRIBUTION = (
     r"noreply@anthropic)|"
     r"Generated (?:with|by) [^\n]*(?:Claude|Codex|Copilot|Cursor|GPT|Gemini|AI\b)|🤖"
 )
+NAMES_AI = r"\b(?:AI|LLM|Claude|Copilot|Codex|Cursor|Gemini|ChatGPT|GPT)\b"
+# A text that has to be there stands elsewhere; that it is about AI is what can be seen of it.
+DISCLOSURE = re.compile(
+    r"\b(?:must|always|has to|have to|required to)\b[^§]*\b(?:include|contain|have|add|carry|start with|"
+    r"end with) (?:this|the|"
+    r"an?|the following)(?: (?:following|ai|agent|agents|llm|ai/agent|ai use|ai usage|assistance))* "
+    r"(?:disclosure|disclaimer)"
+    r"(?: (?:statement|note|text|line|in|at|to)\b.*)?:?$"
+)
 EMOJI = r"[\u2600-\u27bf\ud83c-\ud83e]|[^\x00-\uffff]|(?:^|\s):[a-z_]{2,}:"  # halves of pairs: JavaScript
 
 
@@ -51,6 +60,12 @@ def message(clause: Clause, heading: str = "") -> list[Draft] | None:
     bare = re.sub(r"(?:conventional|semantic)[- ]commits?(?=(?P<style>[- ]style)?)", r"\g<style>", text)
     bare = re.sub(r"-style (?=messages)", "commit ", bare)  # the name of a format says not which texts
     about = _of(bare) or _of(heading) or _of(text)
+    if (
+        "pr" in about
+        and DISCLOSURE.search(text)
+        and re.search(r"\b(?:ai|agents?|llms?)\b", f"{heading} {text}")
+    ):
+        return _draft(clause, Message(of=("pr",), pattern=NAMES_AI, present=False))
     for read in (_attribution, _format, _subject, _signed, _words, reference, section):
         found = read(clause, text, about)
         if found:
@@ -333,7 +348,7 @@ def _words(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | 
             clause,
             Message(
                 of=("pr",),
-                pattern=r"\b(?:AI|LLM|Claude|Copilot|Codex|Cursor|Gemini|ChatGPT|GPT)\b",
+                pattern=NAMES_AI,
                 present=False,
             ),
         )

@@ -73,7 +73,13 @@ def _name(clause: Clause, said: str) -> str:
 
 
 def _base(clause: Clause, above: str) -> list[Predicate] | None:
-    text = clause.text
+    text = re.sub(
+        rf"^(?:when|whenever|while) (?:you )?(?:creat|open|submit|rais|mak)\w* (?:an? |any |new |your "
+        rf")*{PR}, (?:please |"
+        r"make sure to )?",
+        "",
+        clause.text,
+    )
     match, banned = TARGET.match(text), NOT_TARGET.match(text)
     found = match or banned
     rest = (
@@ -88,7 +94,7 @@ def _base(clause: Clause, above: str) -> list[Predicate] | None:
     )
     if not found or DOUBT.search(rest):
         return None
-    about = re.search(rf"\b{PR}\b", f"{above} {text}")
+    about = re.search(rf"\b{PR}\b", f"{above} {clause.text}")
     name = _name(clause, found["b"])
     if not name or not about:
         return None

@@ -72,6 +72,15 @@ def reference(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft]
     return _draft(clause, Message(of=kinds, part=part, pattern=pattern, present=False))
 
 
+NO_SECTION = re.compile(
+    r"^(?:when \w+ing (?:an? |your )*(?:prs?|pull request)s?, )?(?:do not|never|no|avoid) (?:(?:include|"
+    r"add|write|put|"
+    r"have) )?(?:an? |any |the |separate |extra )*(?:\"(?P<said>[^\"]{3,40})\"|§(?P<n>\d+)|"
+    r"(?P<plain>[a-z]+(?: [a-z]+)?)) "
+    r"(?:sections?|headings?)(?: (?:in|to) (?:the |your |any )?(?:prs?|pull request|body|"
+    r"description)\w*(?: (?:body|"
+    r"description|text))?)?$"
+)
 SECTION = re.compile(
     r"\b(?:must|always|required to|every|each|all|prs? need)\b.*?\b(?:include|contain|have|add)s? (?:an? |"
     r"the )?"
@@ -81,6 +90,16 @@ SECTION = re.compile(
 
 def section(clause: Clause, text: str, about: tuple[Text, ...]) -> list[Draft] | None:
     """A section that a description must have."""
+    unwanted = NO_SECTION.match(text)
+    if unwanted and "pr" in about:
+        said = unwanted["said"] or (
+            clause.codes[int(unwanted["n"])].strip("# ") if unwanted["n"] else unwanted["plain"]
+        )
+        if re.fullmatch(r"[\w '/&-]{3,40}", said):
+            words = r"\s+".join(re.escape(word) for word in said.split())
+            return _draft(
+                clause, Message(of=("pr",), pattern=rf"(?:^|\n)\s*(?:#+|\*\*)\s*{words}\b", ignore_case=True)
+            )
     match = SECTION.search(text)
     if not match or "pr" not in about or re.search(r"\b(?:if|when|unless|optional\w*|do not|never)\b", text):
         return None

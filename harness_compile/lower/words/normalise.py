@@ -187,10 +187,29 @@ CUT = re.compile(
     r"|[,:]?\s(?:and|but|or)\s(?!never (?:with|via|using) §\d+\.?$)"
     r"(?=(?:never|always|do not|must not|avoid|prefer|should not|you must)\b)"
     r"|,\s(?=(?:never|do not|always|must not)\b)(?!never (?:with |via |using |through )?"
-    r"(?:(?:bare |raw |the |plain )?(?:§\d+|[a-z0-9]+)|§\d+(?:(?:,|,? or|,? and) §\d+)*)\.?$)"
+    r"(?:(?:bare |raw |the |plain )?(?:§\d+|[a-z0-9]+)|§\d+(?:(?:,|,? or|,? and) §\d+)*)\.?(?:$| — ))"
     r"|\sand\s(?=(?:run|use)\s§)"
     r"|,?\sand\s(?=§\d+ (?:instead of|over|rather than|not) )"
 )
+
+
+# A condition or a place and nothing else: what follows holds only there ("in CI, never use npm").
+ONLY_THERE = re.compile(
+    r"^(?:(?:and|but|so|then|also) )?(?:when|whenever|while|if|for|in|on|during|after|before|until|once|"
+    r"unless|"
+    r"with|under|within|at|from|inside|outside|where|because|since|as|to|even|regardless|except)\b[^,;]*$"
+)
+
+
+def _parts(text: str) -> list[str]:
+    """A sentence cut into clauses; a condition stays with what it is a condition of."""
+    found: list[str] = []
+    start = 0
+    for cut in CUT.finditer(text):
+        if not ONLY_THERE.match(text[start : cut.start()].strip()):
+            found.append(text[start : cut.start()])
+            start = cut.end()
+    return [*found, text[start:]]
 
 
 def clauses(raw: str, codes: tuple[str, ...] = ()) -> list[Clause]:
@@ -200,7 +219,7 @@ def clauses(raw: str, codes: tuple[str, ...] = ()) -> list[Clause]:
     for start, end in sentences.split(raw):
         whole = flatten(raw[start:end], codes)
         codes = whole.codes
-        for part in CUT.split(whole.text):
+        for part in _parts(whole.text):
             part = part.strip(" .!;,")
             if part:
                 found.append(Clause(part, (), raw[start:end]))

@@ -23,7 +23,8 @@ MOMENT = (
 CHECKED = (  # what may be owed where no command stands in the sentence
     "test tests suite suites lint linter linters linting formatter formatters formatting format type "
     "typecheck "
-    "build builds checks hooks commit precommit prek issues issue prs pr pull file files lints code".split()
+    "style build builds checks hooks commit precommit prek issues issue prs pr pull file files lints "
+    "code".split()
 )
 ASKED = (
     "ask asks asked asking approval approve approved approves permission confirmation confirm confirmed "
@@ -31,7 +32,7 @@ ASKED = (
     "authorized authorised authorization discussed discuss discussion consult review reviewed verify "
     "double told "
     "tell tells instructed directed explicitly request requested requests wants want seek say says agreed "
-    "agreement sign".split()
+    "agreement sign wait await accept accepted allowed welcome submit open rejected closed banned".split()
 )
 # Words of which one must be there, of each set in a row: (set, set, …).
 NEEDS: dict[str, tuple[frozenset[str], ...]] = {
@@ -59,6 +60,14 @@ NEEDS: dict[str, tuple[frozenset[str], ...]] = {
             "opposed → >".split()
         ),
         frozenset(word for word in DEPTH if word.isalpha()) | {"§", "node", "docker"},
+    ),
+    "tests": (frozenset(["test", "tests"]), frozenset("§")),
+    "source": (
+        frozenset(
+            "edit edits change changes modify modifications update updates updated updating adjust make "
+            "treat "
+            "consider regard add record put write document log note track describe store place only".split()
+        ),
     ),
     "forbid": (
         frozenset(NO)
