@@ -104,21 +104,35 @@ def _bootstrap(
     """BCa interval of a statistic of per-unit columns, each (units,); None where units do not vary, or there
     is one.
     """
-    k = len(columns[0])
-    if k < 2:
+    if len(columns[0]) < 2:
         return None
+    low, high = (float(end) for end in bootstrap_ends(statistic, columns, resamples, seed, level))
+    return (low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None
+
+
+def bootstrap_ends(
+    statistic: Callable[..., Values],
+    columns: list[Values],
+    resamples: int,
+    seed: int,
+    level: float = LEVEL,
+    batch: int = 500,
+) -> tuple[Values, Values]:
+    """Both ends of the BCa interval of a statistic of columns (…, units), which many samples may share: shapes
+    (…). At least two units; NaN where they do not vary.
+    """
+    k = columns[0].shape[-1]
     tail = float(stats.norm.cdf(-math.sqrt(k / (k - 1)) * stats.t.ppf((1 + level) / 2, k - 1)))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         found = stats.bootstrap(
-            columns, statistic, paired=True, vectorized=True, n_resamples=resamples, batch=500,
+            columns, statistic, paired=True, vectorized=True, n_resamples=resamples, batch=batch, axis=-1,
             confidence_level=1 - 2 * tail, method="BCa", rng=np.random.default_rng(seed),
         ).confidence_interval  # fmt: skip
-    low, high = float(found.low), float(found.high)
-    return (low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None
+    return found.low, found.high
 
 
-def _ratio(total: Values, size: Values, axis: int = -1) -> Values:
+def ratio(total: Values, size: Values, axis: int = -1) -> Values:
     return total.sum(axis=axis) / size.sum(axis=axis)
 
 
@@ -137,7 +151,7 @@ def summary(sample: Sample, values: Values, *, resamples: int, seed: int) -> Sum
     if not len(values):
         raise ValueError("a mean needs at least one probe")
     mean = float(values.mean())
-    found = _bootstrap(_ratio, [sample.sums(values), sample.sizes], resamples, seed)
+    found = _bootstrap(ratio, [sample.sums(values), sample.sizes], resamples, seed)
     rare = few(sample, values < 0.5) or few(sample, values >= 0.5)
     low, high = _hull(mean, found, wilson(mean, sample.effective) if rare or found is None else None)
     return Summary(n=len(values), mean=mean, low=max(0.0, low), high=min(1.0, high))
@@ -151,10 +165,19 @@ def difference(
     The lower end at level 0.90 is the one-sided 95% bound.
     """
     a, b = sample.arms[one], sample.arms[other]
-    value = float((a - b).mean())
-    found = _bootstrap(_ratio, [sample.sums(a - b), sample.sizes], resamples, seed, level)
-    rare = few(sample, a != b)
-    score = newcombe(a, b, sample.effective, level) if rare or found is None else None
+    found = _bootstrap(ratio, [sample.sums(a - b), sample.sizes], resamples, seed, level)
+    return widened(sample, a, b, found, level)
+
+
+def widened(
+    sample: Sample, one: Values, other: Values, found: tuple[float, float] | None, level: float
+) -> Interval:
+    """The difference of two columns of scores (n,) with the interval that a bootstrap found, widened where few
+    units differ.
+    """
+    value = float((one - other).mean())
+    rare = few(sample, one != other)
+    score = newcombe(one, other, sample.effective, level) if rare or found is None else None
     low, high = _hull(value, found, score)
     return Interval(value=value, low=max(-1.0, low), high=min(1.0, high))
 

@@ -1,0 +1,79 @@
+"""Simulation of thousands of checks at once: the interval of a difference holds the truth as often as it
+says, and an adapter that is worse by just the margin hardly ever passes.
+
+Units vary in how hard they are for the memory in context and in how much the adapter keeps (beta-binomial,
+intra-unit correlation `icc`). The bootstrap of all checks is one call; what follows it is what a check does.
+"""
+
+import numpy as np
+import pytest
+
+from distill.check.retention import LEVEL, Sample, bootstrap_ends, ratio, widened
+from distill.check.verdict import ONE_SIDED
+
+RUNS = 1000
+MARGIN = 0.05
+
+
+def drawn(
+    rng: np.random.Generator, units: int, per_unit: int, icc: float, tokens: float, keep: float, gain: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of both arms (RUNS, units, per_unit): the adapter keeps what the memory answers with probability
+    `keep`, and answers what the memory does not with probability `gain`.
+    """
+
+    def right(p: float) -> np.ndarray:
+        spread = (1 - icc) / icc
+        fixed = p in (0, 1)
+        chance = np.full((RUNS, units), p) if fixed else rng.beta(p * spread, (1 - p) * spread, (RUNS, units))
+        return rng.random((RUNS, units, per_unit)) < chance[:, :, None]
+
+    memory = right(tokens)
+    return memory.astype(float), np.where(memory, right(keep), right(gain)).astype(float)
+
+
+def intervals(memory: np.ndarray, adapter: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends of adapter - memory in every run, each (RUNS,)."""
+    runs, units, per_unit = memory.shape
+    columns = [(adapter - memory).sum(-1), np.full((runs, units), float(per_unit))]
+    low, high = bootstrap_ends(ratio, columns, 400, 0, level, batch=25)
+    sample = Sample(np.repeat(np.arange(units), per_unit), {})
+    found = []
+    for run in range(runs):
+        ends = (low[run], high[run]) if np.isfinite(low[run]) and low[run] < high[run] else None
+        found.append(widened(sample, adapter[run].ravel(), memory[run].ravel(), ends, level))
+    return np.array([one.low for one in found]), np.array([one.high for one in found])
+
+
+@pytest.mark.parametrize(
+    ("units", "per_unit", "icc", "tokens", "keep", "gain"),
+    [
+        (48, 8, 0.3, 0.95, 0.90, 0.0),
+        (48, 8, 0.1, 0.97, 0.97, 0.1),
+        (24, 4, 0.3, 0.90, 0.90, 0.2),
+        (96, 4, 0.2, 0.95, 0.97, 0.2),
+        (71, 5, 0.5, 0.98, 0.95, 0.1),
+    ],
+)
+def test_coverage(units: int, per_unit: int, icc: float, tokens: float, keep: float, gain: float) -> None:
+    rng = np.random.default_rng(5)
+    truth = tokens * keep + (1 - tokens) * gain - tokens
+    low, high = intervals(*drawn(rng, units, per_unit, icc, tokens, keep, gain), LEVEL)
+    assert ((low <= truth) & (truth <= high)).mean() >= 0.93
+
+
+@pytest.mark.parametrize(
+    ("units", "per_unit", "icc", "tokens"),
+    [(48, 8, 0.1, 1.0), (48, 8, 0.3, 1.0), (48, 8, 0.3, 0.95), (96, 4, 0.3, 1.0), (24, 8, 0.3, 0.97)],
+)
+def test_false_passes_at_the_margin(units: int, per_unit: int, icc: float, tokens: float) -> None:
+    rng = np.random.default_rng(6)
+    memory, adapter = drawn(rng, units, per_unit, icc, tokens, 1 - MARGIN / tokens, 0.0)
+    assert (intervals(memory, adapter, ONE_SIDED)[0] > -MARGIN).mean() <= 0.05
+
+
+def test_an_equal_adapter_often_passes() -> None:
+    """96 units of eight probes, discordance below 2%: what the interval is wide enough for."""
+    rng = np.random.default_rng(7)
+    low, _ = intervals(*drawn(rng, 96, 8, 0.2, 0.95, 0.99, 0.19), ONE_SIDED)
+    assert (low > -MARGIN).mean() >= 0.9
