@@ -24,7 +24,7 @@ from distill.errors import (
     faults,
     printable,
 )
-from harness_compile import proof
+from harness_compile import comply, proof
 from harness_compile.given import asked, call_of, policy_of, proposer, read_json_text, session_of
 
 app = typer.Typer(
@@ -325,6 +325,11 @@ def rollback(
 app.command(epilog="harness-compile retire build/claude_code --root .")(
     faults("harness-compile")(proof.retire)
 )
+
+app.command(
+    epilog="harness-compile compliance\n\n"
+    "harness-compile compliance build/claude_code --endpoint http://localhost:8000/v1 --model NAME"
+)(faults("harness-compile")(comply.compliance))
 
 
 def _heeded(harness: str, root: Path, home: Path | None) -> None:
