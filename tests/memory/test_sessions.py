@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,9 @@ import pytest
 
 from distill.errors import BadMemoryError
 from distill.memory import find_memory, read, residual, store
+from distill.memory.evidence.judge import judge
 from distill.memory.formats.sessions import is_log, read_log
+from distill.plan import route
 
 TAG = "Releases of the shop are tagged with `make tag`."
 TEA = "The office kettle is for green tea only."
@@ -73,7 +78,8 @@ def test_uses_and_corrections_reach_the_unit(tmp_path: Path, name: str) -> None:
     memory = read([("auto", tmp_path)])
     tag, tea, ports = memory.units
     assert (tag.marks["used"], tag.marks["corrected"], tag.marks["sessions"]) == ("1", "1", "1")
-    assert tag.marks.get("last_used") == (None if name == "letta_code" else "2026-05-04")
+    day = None if name == "letta_code" else "2026-05-04"
+    assert tag.marks.get("used_on") == tag.marks.get("last_corrected") == day
     assert (tea.marks["used"], tea.marks["corrected"], tea.marks["sessions"]) == ("0", "0", "0")
     assert "used" not in ports.marks  # one telling word says nothing
     assert [unit.text for unit in memory.units] == [TAG, TEA, "Ports."]
@@ -147,4 +153,100 @@ def test_an_empty_session_of_a_folder_is_a_warning(tmp_path: Path) -> None:
     write_log(tmp_path / "log.jsonl", LOGS["pi"][:1])
     assert read([("auto", tmp_path)]).warnings == (
         "log.jsonl: is left out (holds no messages of a session that can be read)",
+    )
+
+
+# What a harness, another agent or a tool says is not said by a person; and a memory file is no use of it.
+EDIT = {"type": "tool_use", "name": "Edit", "input": {"file_path": "/srv/CLAUDE.md", "new_string": TAG}}
+WRITE = {"type": "toolCall", "name": "write", "arguments": {"path": "AGENTS.md", "content": TAG}}
+BEAT = json.dumps({"type": "heartbeat", "reason": OBJECT})
+NOBODY: dict[str, list[dict[str, Any]]] = {
+    "a sub-agent's order": [claude("user", OBJECT, isSidechain=True)],
+    "a summary": [claude("user", OBJECT, isCompactSummary=True)],
+    "a reminder": [claude("user", f"Hello. <system-reminder>{OBJECT}</system-reminder>")],
+    "a command's output": [claude("user", f"<local-command-stdout>{OBJECT}</local-command-stdout>")],
+    "a heartbeat of Letta": [{"message_type": "user_message", "content": BEAT}],
+    "writing the memory": [claude("assistant", [EDIT])],
+    "writing the memory in Pi": [pi("assistant", [WRITE])],
+}
+
+
+@pytest.mark.parametrize("name", NOBODY)
+def test_what_no_person_said_is_no_correction_and_writing_it_down_is_no_use(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "AGENTS.md").write_text(NOTES)
+    rows = [claude("user", "Hello."), claude("assistant", "Hello."), *NOBODY[name]]
+    log = write_log(tmp_path / "log.jsonl", rows)
+    tag = read([("agents_md", tmp_path / "AGENTS.md"), ("sessions", log)]).units[0]
+    assert (tag.marks["used"], tag.marks["corrected"], tag.marks["sessions"]) == ("0", "0", "0")
+
+
+def test_letta_wraps_what_a_person_says(tmp_path: Path) -> None:
+    (tmp_path / "AGENTS.md").write_text(NOTES)
+    said = {"type": "user_message", "message": OBJECT, "time": "2026-05-04 10:00:00 AM"}
+    row = {"message_type": "user_message", "content": json.dumps(said), "date": "2026-05-04T10:00:00+00:00"}
+    log = write_log(tmp_path / "log.jsonl", [row])
+    tag = read([("agents_md", tmp_path / "AGENTS.md"), ("sessions", log)]).units[0]
+    assert (tag.marks["corrected"], tag.marks["last_corrected"]) == ("1", "2026-05-04")
+
+
+def session(name: str, day: str, *, objects: bool) -> list[dict[str, Any]]:
+    """A session as Claude Code logs one."""
+    rows = [("user", "Cut the release, please."), ("assistant", [{"type": "text", "text": USE}])]
+    rows += [("user", OBJECT)] if objects else [("user", "Thanks.")]
+    return [
+        {"parentUuid": None, "isSidechain": False, "userType": "external", "cwd": "/srv/shop",
+         "version": "2.1.0", "type": role, "uuid": f"{name}-{n}", "sessionId": name, "timestamp": f"{day}T10:0{n}:00.000Z",
+         "message": {"role": role, "content": text}}
+        for n, (role, text) in enumerate(rows)
+    ]  # fmt: skip
+
+
+CORRECTED = "users corrected it {} in past sessions, last on {}"
+
+
+@pytest.mark.parametrize(
+    ("changed", "sessions", "stable", "why"),
+    [
+        # no git: the sessions alone
+        (None, [("2026-05-01", False)], True, "no history"),
+        (None, [("2026-05-01", False), ("2026-05-02", False), ("2026-05-03", False)], True,
+         "it came up in 3 separate sessions"),
+        (None, [("2026-05-01", False), ("2026-05-02", False), ("2026-05-03", True)], False,
+         CORRECTED.format("1 time", "2026-05-03")),
+        # a young line: repeated use since it changed says what its age cannot
+        ("2026-05-01", [("2026-05-02", False), ("2026-05-03", False)], False,
+         "it last changed on 2026-05-01, less than 14 days ago"),
+        ("2026-05-01", [("2026-05-02", False), ("2026-05-03", False), ("2026-05-04", False)], True,
+         "it last changed on 2026-05-01, and came up in 3 separate sessions since"),
+        ("2026-05-01", [("2026-04-02", False), ("2026-04-03", False), ("2026-05-01", False)], False,
+         "it last changed on 2026-05-01, less than 14 days ago"),
+        # an old line that users object to, and one that was rewritten after they did
+        ("2026-01-01", [("2026-05-02", True), ("2026-05-03", True)], False,
+         CORRECTED.format("2 times", "2026-05-03")),
+        ("2026-04-10", [("2026-04-02", True)], True, "it has stood unchanged since 2026-04-10"),
+    ],
+)  # fmt: skip
+def test_sessions_steer_the_plan(
+    tmp_path: Path, changed: str | None, sessions: list[tuple[str, bool]], stable: bool, why: str
+) -> None:
+    root = tmp_path / "shop"
+    root.mkdir()
+    (root / "AGENTS.md").write_text(NOTES)
+    if changed:
+        when = {"GIT_AUTHOR_DATE": f"{changed}T09:00:00Z", "GIT_COMMITTER_DATE": f"{changed}T09:00:00Z"}
+        who = ["-c", "user.name=Ulla", "-c", "user.email=ulla@lamps.io"]
+        for words in (["init", "-q"], ["add", "AGENTS.md"], [*who, "commit", "-q", "-m", "notes"]):
+            subprocess.run(["git", *words], cwd=root, check=True, env={**os.environ, **when})
+    for n, (day, objects) in enumerate(sessions):
+        write_log(tmp_path / f"{n}.jsonl", session(f"s{n}", day, objects=objects))
+    logs = [("sessions", tmp_path / f"{n}.jsonl") for n in range(len(sessions))]
+    memory = read([("agents_md", root / "AGENTS.md"), *logs], root=root)
+    judged = judge(memory, root, today=date(2026, 5, 10)).memory
+    tag = judged.units[0]
+    assert (tag.stable, tag.why) == (stable, why)
+    (said, *_) = route(judged.units).routes
+    assert (said.to, said.because) == (
+        ("weights", f"a lasting fact; {why}") if stable else ("tokens", f"may not last: {why}")
     )

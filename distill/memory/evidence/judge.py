@@ -13,7 +13,7 @@ from pathlib import Path
 
 from distill.memory.documents import Memory
 from distill.memory.evidence.conflict import Link, links, with_conflicts
-from distill.memory.evidence.history import with_history
+from distill.memory.evidence.history import Past, with_history
 from distill.memory.evidence.stable import MAX_EDITS, MIN_AGE_DAYS, Evidence, stability
 from distill.records import MemoryUnit
 
@@ -51,12 +51,25 @@ def judge(
     found = links(memory.units)
     units = []
     for unit in with_conflicts(memory.units, found):
-        sessions = unit.marks.get("sessions")
-        evidence = Evidence(unit.marks, pasts.get(unit.id), int(sessions) if sessions else None, today)
+        evidence = _evidence(unit, pasts.get(unit.id), today)
         stable, why = stability(unit, evidence, min_age_days=min_age_days, max_edits=max_edits)
         units.append(unit.model_copy(update={"stable": stable, "why": why}))
     judged = memory.model_copy(update={"units": tuple(units)})
     return Judged(judged, _against(units, found.of("contradiction")), found.links, warnings)
+
+
+def _evidence(unit: MemoryUnit, past: Past | None, today: date | None) -> Evidence:
+    """What is known of a unit: its marks, its past, and what past sessions said of it."""
+    said = unit.marks
+    return Evidence(
+        fields=said,
+        past=past,
+        sessions=int(said["sessions"]) if "used" in said else None,
+        today=today,
+        used_on=tuple(said.get("used_on", "").split()),
+        corrected=int(said.get("corrected", 0)) if "used" in said else 0,
+        last_corrected=said.get("last_corrected", ""),
+    )
 
 
 def _against(units: Iterable[MemoryUnit], found: Iterable[Link]) -> dict[str, str]:

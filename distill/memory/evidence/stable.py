@@ -1,11 +1,12 @@
 """Whether a unit will last: evidence in words, strongest first, never a score.
 
-`stability` looks, in this order, at explicit fields (`read_only`, `status`, `type`, `expiration_date`,
-`invalid_at`), the role of the file (daily notes, heartbeats), words for "now" and dates, the history of the
-unit's lines, and how many sessions repeated it. The first piece that decides gives the answer and the
-sentence. No history is no evidence: then the words decide alone, and the sentence says so. `passing` looks at
-the words alone. `volatile` asks something else: whether a text holds a version, price, count or identifier.
-Such values often stand for long, but weights keep them badly, so that a plan leaves them in tokens.
+`stability` looks, in this order, at corrections by users in past sessions, explicit fields (`read_only`,
+`status`, `type`, `expiration_date`, `invalid_at`), the role of the file (daily notes, heartbeats), words for
+"now" and dates, the history of the unit's lines, and how many sessions repeated it. The first piece that
+decides gives the answer and the sentence. No history is no evidence: then the words decide alone, and the
+sentence says so. `passing` looks at the words alone. `volatile` asks something else: whether a text holds a
+version, price, count or identifier. Such values often stand for long, but weights keep them badly, so that a
+plan leaves them in tokens.
 
 Only English words for "now" are known. What a path or a version points at is not looked up, and a fact that
 changed in the world without a line changing cannot be seen here. Figures: `python -m tests.bench.stability`.
@@ -131,13 +132,17 @@ class Evidence:
 
     `fields` are the keys its format gives (frontmatter, `observed … status` comments, columns of an export);
     a nested `metadata` is looked into. `sessions` is how many separate sessions repeated the unit, None where
-    that is not known.
+    that is not known, and `used_on` the last days of some of them; `corrected` how often users objected with
+    its words, `last_corrected` when last. Days are ISO 8601.
     """
 
     fields: Mapping[str, object] = field(default_factory=dict)
     past: Past | None = None
     sessions: int | None = None
     today: date | None = None
+    used_on: tuple[str, ...] = ()
+    corrected: int = 0
+    last_corrected: str = ""
 
 
 def stability(
@@ -150,12 +155,14 @@ def stability(
     """Whether a unit will last, and because of what: the first of the kinds of evidence that decides.
 
     With a history, a unit is stable that stood `min_age_days`, or through a later day of work on its file;
-    one that names a path needs twice that. Without one, its words and headings decide alone, and the
-    sentence says so: a record of what happened (under a date, under “Recent changes”) then counts as passing.
+    one that names a path needs twice that; so is one that came up in enough sessions since it changed.
+    Without a history, its words and headings decide alone, and the sentence says so: a record of what
+    happened (under a date, under “Recent changes”) then counts as passing.
     """
     evidence = evidence or Evidence()
     decided = (
-        _field(evidence)
+        _corrected(unit, evidence)
+        or _field(evidence)
         or _role(unit)
         or _said(unit)
         or _stood(unit, evidence, min_age_days, max_edits)
@@ -193,6 +200,16 @@ def path_in(text: str) -> str | None:
         if not WORD_PAIR.fullmatch(match.group()) and re.search(r"[A-Za-z]{2}", match.group()):
             return match.group()
     return None
+
+
+def _corrected(unit: MemoryUnit, evidence: Evidence) -> tuple[bool, str] | None:
+    """What users said against it in past sessions, unless it was rewritten on a later day."""
+    changed = _date(evidence.past.last_changed if evidence.past else unit.last_changed)
+    last = _date(evidence.last_corrected)
+    if not evidence.corrected or (changed and last and last < changed):
+        return None
+    when = f", last on {last}" if last else ""
+    return False, f"users corrected it {_many(evidence.corrected, 'time')} in past sessions{when}"
 
 
 def _field(evidence: Evidence) -> tuple[bool, str] | None:
@@ -259,6 +276,9 @@ def _stood(
         return True, f"it has stood unchanged since {changed}"
     if stood >= times and min_age_days:
         return True, f"it stood through later work on its file since {changed}"
+    since = sum(day > changed for day in map(_date, evidence.used_on) if day)
+    if since >= SESSIONS * times and min_age_days:
+        return True, f"it last changed on {changed}, and came up in {since} separate sessions since"
     why = f"; it names a path, “{path}”, and paths move first" if path else ""
     return False, f"it last changed on {changed}, less than {min_age_days * times} days ago{why}"
 

@@ -3,8 +3,9 @@
 Covers the logs of Claude Code, Pi, OpenClaw (Pi's format) and Letta (messages of its API, transcripts, and
 those inside an agent file). Nothing of a log becomes a unit or is stored: what is left of it are counts and a
 date. A use is a message or tool call of the agent with most of a unit's telling words; a correction is a
-message of the user that objects and has them too. English objections only. Not covered: whether the unit
-was the reason, which words alone cannot tell.
+message of the user that objects and has them too. What a harness or another agent says in the user's place is
+neither, and nor is reading or writing a Markdown file. English objections only. Not covered: whether the unit
+was the reason, or was wrong, or only not followed, which words alone cannot tell.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ MAX_BYTES = 256 * 1024 * 1024
 SNIFFED = 20  # lines that are looked at to know a log
 FEWEST, SHARE = 2, 0.6  # telling words that a use has, in number and by weight
 LESS = 0.4  # by weight, for a correction: objections are short
+DAYS = 9  # of the sessions that used a unit, as many days are kept, the latest
 COMMON = 50  # a word that more units have does not lead to any of them
 
 WORD = re.compile(r"[^\W_](?:[\w.-]*\w)?")
@@ -40,14 +42,17 @@ OBJECTION = re.compile(
     r"\b(?:i (?:said|told you|asked)|you (?:forgot|should(?:n['’]t| not)|were supposed)|instead of|"
     r"not what i|please (?:don['’]t|stop|revert|undo)|revert that|undo that|again, )\b"
 )
+DAY = re.compile(r"20\d\d-[01]\d-[0-3]\d")
 AGENT = {"assistant", "assistant_message", "tool_call_message", "agent"}
 PERSON = {"user", "user_message", "human"}
+SYNTHETIC = ("isMeta", "isSidechain", "isCompactSummary", "isVisibleInTranscriptOnly")  # of Claude Code
+NOTES = re.compile(r"(?s)<(system-reminder|local-command-\w+|command-\w+)>.*?</\1>")
 ROWS = {"message", "user", "assistant", "session", "summary", "custom", "compaction"}
 
 
 @dataclass(frozen=True)
 class Message:
-    """What one side said in one session; `at` as the log writes it."""
+    """What one side said in one session; `at` is the day, empty where the log does not say."""
 
     session: str
     agent: bool
@@ -61,12 +66,14 @@ class Evidence:
 
     used: int = 0
     corrected: int = 0
-    sessions: set[str] = field(default_factory=set)
-    last: str = ""
+    last_corrected: str = ""
+    sessions: dict[str, str] = field(default_factory=dict)  # that used it, and the last day on which
 
     def marks(self) -> dict[str, str]:
+        days = " ".join(sorted(day for day in self.sessions.values() if day)[-DAYS:])
         said = {"used": str(self.used), "corrected": str(self.corrected), "sessions": str(len(self.sessions))}
-        return {**said, "last_used": self.last} if self.last else said
+        dated = {"used_on": days, "last_corrected": self.last_corrected}
+        return {**said, **{key: value for key, value in dated.items() if value}}
 
 
 def find(places: Sequence[Place]) -> list[Entry]:
@@ -133,12 +140,12 @@ def evidence(units: Sequence[MemoryUnit], messages: Iterable[Message]) -> dict[s
             if key not in found or len(shared) < FEWEST or share < (SHARE if message.agent else LESS):
                 continue
             known = found[key]
-            known.sessions.add(message.session)
             if message.agent:
                 known.used += 1
-                known.last = max(known.last, message.at)
+                known.sessions[message.session] = max(known.sessions.get(message.session, ""), message.at)
             else:
                 known.corrected += 1
+                known.last_corrected = max(known.last_corrected, message.at)
     return found
 
 
@@ -184,17 +191,19 @@ def _rows(path: Path) -> Iterator[Any]:
 
 def _messages(row: Any, name: str) -> Iterator[Message]:
     """What one row says; nothing where it is a tool's result, a note of the harness, or damaged."""
-    if not isinstance(row, dict) or row.get("isMeta"):
+    if not isinstance(row, dict):
         return
     inner = row["message"] if isinstance(row.get("message"), dict) else row
     role = _role(inner)
-    if not role:
+    if not role or (role in PERSON and any(row.get(key) for key in SYNTHETIC)):
         return
     text = _content(inner, role in AGENT)
+    text = text if role in AGENT else _of_a_person(text)
     session = next((row[key] for key in ("sessionId", "session_id", "conversation_id") if key in row), name)
     at = row.get("timestamp", row.get("date", row.get("created_at", "")))
     if text.strip():
-        yield Message(str(session), role in AGENT, text, at[:10] if isinstance(at, str) else "")
+        day = DAY.match(at) if isinstance(at, str) else None
+        yield Message(str(session), role in AGENT, text, day.group() if day else "")
 
 
 def _role(row: dict[str, Any]) -> str:
@@ -219,15 +228,29 @@ def _content(row: dict[str, Any], agent: bool) -> str:
     return "\n".join(parts)
 
 
+def _of_a_person(text: str) -> str:
+    """A user's message without what a harness puts into it. Letta wraps its own events and what a person says
+    alike."""
+    inner = _json(text.encode("utf-8", "replace")) if text.lstrip().startswith("{") else None
+    if isinstance(inner, dict) and isinstance(inner.get("type"), str):
+        said = inner.get("message") if inner["type"] == "user_message" else ""
+        return said if isinstance(said, str) else ""
+    return NOTES.sub(" ", text)
+
+
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
 def _strings(call: dict[str, Any]) -> Iterator[str]:
-    """The texts in the arguments of a tool call, however the log nests them."""
+    """The texts in the arguments of a tool call, however the log nests them; none where it names a Markdown
+    file."""
     held = call.get("function")
     call = held if isinstance(held, dict) else call
     waiting: list[Any] = [call.get(key) for key in ("input", "arguments")]
+    names = [item for one in waiting if isinstance(one, dict) for item in one.values()]
+    if any(isinstance(name, str) and name.endswith((".md", ".mdc")) for name in names):
+        return
     while waiting:
         value = waiting.pop()
         if isinstance(value, str):
