@@ -197,8 +197,8 @@ def session(name: str, day: str, *, objects: bool) -> list[dict[str, Any]]:
     rows += [("user", OBJECT)] if objects else [("user", "Thanks.")]
     return [
         {"parentUuid": None, "isSidechain": False, "userType": "external", "cwd": "/srv/shop",
-         "version": "2.1.0", "type": role, "uuid": f"{name}-{n}", "sessionId": name, "timestamp": f"{day}T10:0{n}:00.000Z",
-         "message": {"role": role, "content": text}}
+         "version": "2.1.0", "type": role, "uuid": f"{name}-{n}", "sessionId": name,
+         "timestamp": f"{day}T10:0{n}:00.000Z", "message": {"role": role, "content": text}}
         for n, (role, text) in enumerate(rows)
     ]  # fmt: skip
 
