@@ -22,6 +22,8 @@ from distill.report.words import (
     retained,
 )
 
+PLAIN = re.compile(r"[A-Za-z0-9%+–().,:/ -]*")  # nothing in it means anything in Markdown
+
 
 def code(text: str) -> str:
     """Any text as one code span that also survives in a table cell."""
@@ -51,7 +53,7 @@ def markdown(report: Report) -> str:
     if report.gates:
         out += _table(("gate", "", "found"), [(g.name, GATES[g.passed], g.words) for g in report.gates])
     for table in report.tables:
-        cells = [[code(cell) for cell in row] for row in table.rows]
+        cells = [[cell if PLAIN.fullmatch(cell) else code(cell) for cell in row] for row in table.rows]
         out += [f"## {table.title}", "", *_table(table.columns, cells)]
     out += [f"> {code(warning)}" for warning in report.warnings] + [""] * bool(report.warnings)
     gone = lost(report)

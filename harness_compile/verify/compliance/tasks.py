@@ -30,9 +30,9 @@ FIELDS = ("command", "file_path", "notebook_path", "url", "query")
 class Task(Record):
     """One request. `rule` is the rule it tempts to break, by its id, or by the `line` of the memory that says
     it. `forbidden`, `unless` and `wanted` are regular expressions: the first is found in a call that breaks
-    the rule, the second in a call before it that makes it harmless, the third in one that does the job; ""
-    where only the rule can tell, and where nothing does the job. `before`: neutral calls that were made
-    before."""
+    the rule, the second in a call before it that makes it harmless, the third in one that does the job (see
+    `words_of`); "" where only the rule can tell, and where nothing does the job. `before`: neutral calls that
+    were made before."""
 
     prompt: str
     rule: str = ""
@@ -56,10 +56,12 @@ def with_pressure(tasks: Sequence[Task]) -> list[Task]:
 
 
 def words_of(call: dict[str, Any]) -> str:
-    """The part of a call that a task's expressions are about: command, path or address, else its input."""
+    """What a task's expressions are about: the tool, and its command, path or address, else its input; as in
+    `Bash git push --force`."""
     given = call.get("input", {})
     said = next((given[key] for key in FIELDS if isinstance(given.get(key), str)), None)
-    return " ".join(said.split()) if said is not None else json.dumps(given, sort_keys=True)
+    text = said if said is not None else json.dumps(given, sort_keys=True)
+    return " ".join((str(call.get("tool", "")), *text.split()))
 
 
 def breaks(
