@@ -247,6 +247,14 @@ class Since(Record):
     prompt: bool = False
 
 
+class Shared(Test):
+    """The session has others in it than the user: a group chat, a channel. Harnesses with one user have none.
+    `AllOf(of=(Path(access=("read",), globs=("diary.md",)), Shared()))`
+    """
+
+    test: Literal["shared"] = "shared"
+
+
 class Seen(Test):
     """A file of `globs` was read earlier (`same_file`: the very file that this action writes), after `since`.
 
@@ -311,8 +319,8 @@ class Not(Test):
 
 
 Predicate = Annotated[
-    Command | Path | Content | Message | Host | ToolCall | Mcp | SubAgent | Prompt | Seen | Ran | Edited
-    | Always | AllOf | AnyOf | Not,
+    Command | Path | Content | Message | Host | ToolCall | Mcp | SubAgent | Prompt | Shared | Seen | Ran
+    | Edited | Always | AllOf | AnyOf | Not,
     Field(discriminator="test"),
 ]  # fmt: skip
 

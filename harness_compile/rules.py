@@ -9,8 +9,8 @@ what is installed where (`changes.py`).
 tool names, whatever harness made it (`runtime/payloads.py` translates). More keys, all optional: `event`
 (pre_tool), `cwd`, `root` (the project), `branch`, `agent` (name of the sub-agent that makes the call),
 `prompt` (text of the user, event prompt), `exists` (list of paths: the case says what is on disk, instead of
-the disk), `ok` (false: an earlier call that failed). The tool `Stop` is the end of the agent's turn, event
-stop.
+the disk), `ok` (false: an earlier call that failed), `shared` (true: others than the user are in the
+session). The tool `Stop` is the end of the agent's turn, event stop.
 
 **Actions.** One call holds one action or several: every simple command of a shell line is an action (with its
 argv, the files it reads, writes and deletes, the hosts it reaches, the message it gives), and any other tool
@@ -75,6 +75,7 @@ How to say it (each `when` in Python; `Rule.event` is "pre_tool" unless said):
   code_only=True)`, effect deny.
 - text at the start of a session: event session_start, effect warn, `when=Always()`, `message=` the text,
   and/or `inject=("CONTRIBUTING.md", "memory/{today}.md")`: files whose text is put there.
+- deny reading a diary where others are: `AllOf(of=(Path(access=("read",), globs=("diary.md",)), Shared()))`.
 - hide a tool: effect hide, `tool="WebSearch"` (or `mcp__server__*`), `when=Always()`. Called anyway, it is
   denied.
 """
@@ -106,6 +107,7 @@ from harness_compile.predicates import (
     Prompt,
     Ran,
     Seen,
+    Shared,
     Since,
     SubAgent,
     Text,
@@ -144,6 +146,7 @@ __all__ = [
     "Ran",
     "Rule",
     "Seen",
+    "Shared",
     "Since",
     "Strength",
     "SubAgent",

@@ -25,6 +25,7 @@ from harness_compile.rules import (
     Ran,
     Rule,
     Seen,
+    Shared,
     Since,
     SubAgent,
     ToolCall,
@@ -44,8 +45,9 @@ TEXTS = {"pr": "pull request"}
 def in_words(rule: Rule) -> str:
     """The rule as one sentence without a final stop."""
     if rule.event == "session_start":
-        given = ", ".join(rule.inject)
-        return f"puts {given} into every session" if given else "puts its text into every session"
+        given = ", ".join(rule.inject) or "its text"
+        own = isinstance(rule.when, Not) and isinstance(rule.when.of, Shared)
+        return f"puts {given} into every session" + (" that nobody else is in" if own else "")
     verb, what = EFFECTS[rule.effect], said(rule.when)
     if isinstance(rule.when, Always):
         what = f"the tool {rule.tool}" if rule.tool != "*" else "every call"
@@ -64,6 +66,8 @@ def in_words(rule: Rule) -> str:
 
 def said(test: Predicate) -> str:
     """A predicate in words."""
+    if isinstance(test, AllOf) and (edits := _edited(test)):
+        return edits
     if isinstance(test, AllOf):
         return " and ".join(_bracketed(one) for one in test.of)
     if isinstance(test, AnyOf):
@@ -94,6 +98,8 @@ def said(test: Predicate) -> str:
         return _and([*starts, *([f"inside the sub-agent {_or(test.inside)}"] if test.inside else [])])
     if isinstance(test, Prompt):
         return f"text {_has(test.present)} /{test.pattern}/"
+    if isinstance(test, Shared):
+        return "in a session with others in it"
     if isinstance(test, Seen):
         what = "that file" if test.same_file else _files(test.globs)
         return f"{what} was read{_since(test.since)}"
@@ -102,6 +108,21 @@ def said(test: Predicate) -> str:
     if isinstance(test, Edited):
         return f"{_files(test.globs)} was edited{_since(test.since)}"
     return "any call"
+
+
+def _edited(test: AllOf) -> str:
+    """Edits after each of several commands, the files said once: any one of the commands will do."""
+    last = [one for one in test.of if isinstance(one, Edited) and one.since and one.since.command]
+    alike = {(one.globs, one.since.model_copy(update={"command": None})) for one in last if one.since}
+    if len(last) < 2 or len(alike) != 1 or last[0].since == Since(command=None):
+        return ""
+    ran = _or_words(_command(one.since.command) for one in last if one.since and one.since.command)
+    first = [_bracketed(one) for one in test.of if one not in last]
+    return " and ".join([*first, f"{_files(last[0].globs)} was edited since {ran} last succeeded"])
+
+
+def _or_words(words: Iterable[str]) -> str:
+    return " or ".join(words)
 
 
 def _not(test: Predicate) -> str:

@@ -31,6 +31,7 @@ from harness_compile.rules import (
     Ran,
     Rule,
     Seen,
+    Shared,
     SubAgent,
     ToolCall,
 )
@@ -195,6 +196,8 @@ def _path_fires(test: Path, place: str) -> Iterator[Try]:
 
 def _quiet(test: Predicate, event: str) -> Iterator[Try]:
     if event == "session_start":
+        if isinstance(test, Not):
+            yield Try({**START, "shared": True}, because="others are in the session")
         yield Try(bash("ls"), because="the session is under way")
         yield Try({"tool": "Read", "input": {"file_path": "notes.txt"}}, because="the session is under way")
     elif isinstance(test, Prompt):
@@ -342,6 +345,10 @@ def _stop_quiet(test: Predicate) -> Iterator[Try]:
 def _gate_fires(test: AllOf) -> Iterator[Try]:
     gate, rest = test.of[0], test.of[1:]
     calls = [found.call for found in _leaf_fires(_leaves(gate)[0])]
+    if isinstance(rest[0], Shared):
+        for one in calls:
+            yield Try({**one, "shared": True}, because="others are in the session")
+        return
     if isinstance(rest[0], Edited):
         place, _ = _touched(rest[0])
         yield Try(calls[0], (edit(place),), "edited and not checked")
@@ -355,7 +362,11 @@ def _gate_quiet(test: AllOf) -> Iterator[Try]:
     gate, rest = test.of[0], test.of[1:]
     call = next(_leaf_fires(_leaves(gate)[0])).call
     first = rest[0]
-    if isinstance(first, Edited):
+    if isinstance(first, Shared):
+        yield Try(call, (), "nobody else is in the session")
+        for one in _leaf_quiet(_leaves(gate)[0], _leaves(gate)):
+            yield Try({**one.call, "shared": True}, because=one.because)
+    elif isinstance(first, Edited):
         place, _ = _touched(first)
         yield Try(call, (edit(place), bash(_done(first))), "checked after the edit")
         yield Try(bash("git status"), (edit(place),), "not the moment for it")

@@ -21,7 +21,7 @@ from harness_compile.lower.owed import gates
 from harness_compile.lower.owed.known import Known, known_checks
 from harness_compile.lower.owed.moments import find_gates
 from harness_compile.lower.refused import asks, phrases, prefer, sources, testers
-from harness_compile.lower.texts import content, context, messages, pulls
+from harness_compile.lower.texts import content, context, messages, pulls, shared
 from harness_compile.lower.variants import variants
 from harness_compile.lower.words.frames import Frame, frame_of
 from harness_compile.lower.words.normalise import Clause, clauses, code_lines, flatten, hostile, prose
@@ -283,7 +283,8 @@ def _read(clause: Clause, frame: Frame, previous: Clause | None, known: Known) -
     about = words_of(frame.above) if frame.above else words
     gated = bool(frame.gates) or frame.always
     return (
-        (
+        (may("shared", words) and shared.not_shared(clause, previous, frame.named))
+        or (
             (may("message", words) or may("message", about) or _commits(clause))
             and messages.message(clause, frame.above)
         )

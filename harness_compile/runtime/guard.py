@@ -3746,6 +3746,7 @@ class Call:
         )
         agent = call.get("agent")
         self.agent = agent if isinstance(agent, str) else ""
+        self.shared = call.get("shared") is True
         prompt = call.get("prompt", self.input.get("prompt") if self.event == "prompt" else None)
         self.prompt = prompt if isinstance(prompt, str) else ""
         self.ok = call.get("ok") if isinstance(call.get("ok"), bool) else None
@@ -4012,6 +4013,9 @@ class Judge:
         value = find_text(p["pattern"], self.call.prompt, bool(p.get("ignore_case")))
         return value if p.get("present", True) else YES - value
 
+    def shared(self, p: dict) -> int:
+        return YES if self.call.shared else NO
+
     # -- session. A moment is (k, j): action j of earlier call k; this call is k = number of calls.
 
     def earlier(self):
@@ -4122,7 +4126,7 @@ PREDICATES = {
     "all": Judge.all, "any": Judge.any, "not": Judge.not_, "always": Judge.always, "command": Judge.command,
     "path": Judge.path, "content": Judge.content, "message": Judge.message, "host": Judge.host,
     "tool": Judge.tool, "mcp": Judge.mcp, "agent": Judge.agent, "prompt": Judge.prompt, "seen": Judge.seen,
-    "ran": Judge.ran, "edited": Judge.edited,
+    "shared": Judge.shared, "ran": Judge.ran, "edited": Judge.edited,
 }
 # fmt: on
 

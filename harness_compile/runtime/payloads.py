@@ -99,6 +99,8 @@ TOOLS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
 
 # The native names of an event, in the order of NEUTRAL, by shape; a tool that failed has a name of its own in
 # hooks.
+# In the key of a session of OpenClaw (`agent:main:discord:group:7`): others than the user are in it.
+OTHERS = {"group", "channel", "room"}
 NEUTRAL = ("pre_tool", "post_tool", "prompt", "stop", "session_start")
 HOOKS = ("PreToolUse", "PostToolUse", "UserPromptSubmit", "Stop", "SessionStart")
 NATIVE: dict[str, tuple[str, ...]] = {
@@ -215,10 +217,12 @@ def neutral(shape: str, payload: dict) -> dict:
         call["prompt"] = text_of(payload, "prompt", "text", "user_prompt")
     if event == "post_tool":
         call["ok"] = not failed(said, payload)
-    call |= {key: payload[key] for key in ("branch", "exists") if key in payload}
+    call |= {key: payload[key] for key in ("branch", "exists", "shared") if key in payload}
     call["session"] = text_of(payload, *dict.fromkeys((*SESSION_KEY.values(), "agentId"))) or (
         text_of(context, "sessionKey", "sessionId")
     )
+    if shape == "openclaw" and OTHERS & set(call["session"].split(":")):
+        call["shared"] = True
     call["id"] = text_of(payload, "tool_use_id", "tool_call_id", "toolCallId") or text_of(request, "id")
     return call
 
@@ -335,7 +339,7 @@ def payload(shape: str, call: dict) -> dict:
     if shape in ("openclaw", "dcode") and tool.startswith("mcp__"):
         native = tool[5:] if shape == "openclaw" else tool[5:].replace("__", "_", 1)
     fields = renamed(call.get("input", {}), {value: key for key, value in keys.items()})
-    out: dict = {key: call[key] for key in ("cwd", "root", "branch", "exists") if key in call}
+    out: dict = {key: call[key] for key in ("cwd", "root", "branch", "exists", "shared") if key in call}
     out[EVENT_KEY[shape]] = NATIVE[shape][NEUTRAL.index(event)]
     if NATIVE[shape] is HOOKS:
         if event == "post_tool" and call.get("ok") is False:
@@ -343,7 +347,7 @@ def payload(shape: str, call: dict) -> dict:
     else:
         out["isError"] = call.get("ok") is False
     if shape == "openclaw":
-        out["ctx"] = {"sessionKey": "s"}
+        out["ctx"] = {"sessionKey": "agent:s:chat:group:1" if out.pop("shared", False) else "s"}
     else:
         out[SESSION_KEY[shape]] = "s"
     if shape == "letta_code" and "cwd" in out:

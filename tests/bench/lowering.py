@@ -144,6 +144,8 @@ def call_of(text: str) -> dict[str, Any]:
     tool, arg, what = match["tool"], match["arg"] or "", match["what"]
     call: dict[str, Any] = {"tool": tool, "input": {}}
     branch = re.search(r"branch\s*[=:]?\s*([\w./-]+)", match["state"] or "")
+    if re.search(r"session\s*=\s*(?:group|shared|public)", match["state"] or ""):
+        call["shared"] = True
     if branch:
         call["branch"] = branch[1]
     if tool == "Bash":

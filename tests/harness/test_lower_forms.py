@@ -353,6 +353,7 @@ def test_the_words_that_readers_need_are_of_readers_that_exist() -> None:
         "only",
         "ask",
         "require",
+        "shared",
         "tests",
         "source",
         "prefer",

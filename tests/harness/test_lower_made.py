@@ -8,8 +8,10 @@ from __future__ import annotations
 import pytest
 
 from harness_compile.lower import account_of, lower
-from harness_compile.rules import NotEnforceable
-from tests.harness.test_lower import STOPPED, answer, rules_of, unit
+from harness_compile.rules import Not, NotEnforceable, Shared
+from harness_compile.runtime.payloads import neutral
+from harness_compile.words import in_words
+from tests.harness.test_lower import STOPPED, answer, call, rules_of, unit
 
 MADE = [
     ("`api/client.gen.go` is generated from `api/spec.yaml`; edit the spec instead and rerun `make gen`.",
@@ -129,6 +131,55 @@ When committing, never run `make deploy`.""".splitlines()
 @pytest.mark.parametrize("text", NO_RULE)
 def test_what_only_resembles_them_is_none(text: str) -> None:
     assert isinstance(lower(unit(text)), NotEnforceable)
+
+
+OTHERS = [
+    (
+        "Do not load in shared contexts (group chats, channels). << DIARY.md - what I remember",
+        "Read DIARY.md",
+    ),
+    ("ONLY load in main session (direct chats). << DIARY.md", "cat DIARY.md"),
+    ("Never read `notes/diary.md` in group chats.", "Read notes/diary.md"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), OTHERS)
+def test_a_file_of_the_users_own_is_not_read_where_others_are(text: str, said: str) -> None:
+    said_, _, heading = text.partition(" << ")
+    rules = rules_of(said_, *([heading] if heading else []))
+    assert answer(rules, {**call(said), "shared": True}) == "deny"
+    assert answer(rules, said) == "allow"
+    assert answer(rules, {**call("Read other.md"), "shared": True}) == "allow"
+
+
+def test_a_file_of_the_users_own_is_put_into_the_users_own_sessions() -> None:
+    (rule,) = rules_of("If in MAIN SESSION (direct chat with your human): Also read `DIARY.md`")
+    assert (rule.inject, rule.when) == (("DIARY.md",), Not(of=Shared()))
+    assert in_words(rule) == "puts DIARY.md into every session that nobody else is in"
+
+
+def test_whether_others_are_in_a_session_stands_in_its_key() -> None:
+    for key, shared in (
+        ("agent:a:main", False),
+        ("agent:a:discord:group:7", True),
+        ("a:slack:channel:7", True),
+    ):
+        payload = {
+            "hook": "before_tool_call",
+            "toolName": "read",
+            "params": {"path": "a"},
+            "ctx": {"sessionKey": key},
+        }
+        assert neutral("openclaw", payload).get("shared", False) is shared
+    assert "shared" not in neutral(
+        "claude_code", {"session_id": "a:group:b", "tool_name": "Read", "tool_input": {}}
+    )
+
+
+def test_edits_after_one_of_several_commands_are_said_once() -> None:
+    (rule,) = rules_of("After code changes, format with `rustfmt`.")
+    assert in_words(rule).count("was edited since") == 1
+    assert "`cargo fmt` or `rustfmt` last succeeded" in in_words(rule)
 
 
 def test_what_a_list_read_in_part_leaves_is_said() -> None:

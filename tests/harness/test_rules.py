@@ -26,6 +26,7 @@ EVERY: list[Any] = [
     r.ToolCall(names=("Grep",), where=(r.Argument(name="path", none_of=("src*",)),)),
     r.Mcp(server=("github",), tools=("delete_*",)),
     r.SubAgent(starts=("*",)),
+    r.Shared(),
     r.Prompt(pattern="deploy"),
     r.Seen(globs=("a.md",), since=r.Since(prompt=True)),
     r.Ran(command=LINT, since=r.Since(edits=("*.py",))),

@@ -43,7 +43,8 @@ FORMS = (
         r")?(?:use|run|prefer) (?P<good>.+?)(?: instead)?$"),
     re.compile(
         rf"^(?!(?:do|does|must|should|shall|can|may|never|is|are|will|if|when|in|on|"
-        rf"for|at|during|under|inside|from|while|after|before|once|until|unless|as|to|within) )(?P<good>(?:the )?(?:§\d+|"
+        rf"for|at|during|under|inside|from|while|after|before|once|until|unless|as|to|within) )"
+        rf"(?P<good>(?:the )?(?:§\d+|"
         rf"(?:(?!\b(?:does|do|did|is|are|was|must|should|can)\b)[a-z\d-]+ ?){{1,3}}?)){OVER} (?P<bad>.+)$"),
     re.compile(r"^(?P<bad>§\d+) → (?:use )?(?P<good>§\d+)$"),
 )  # fmt: skip

@@ -12,7 +12,7 @@ import re
 from harness_compile.lower.draft import Draft
 from harness_compile.lower.words import objects
 from harness_compile.lower.words.normalise import Clause
-from harness_compile.rules import Always, Prompt
+from harness_compile.rules import Always, Not, Prompt, Shared
 
 READ = re.compile(
     r"^(?:(?:you )?(?:must|should|always|first|also|then|next|before (?:starting|you start|doing "
@@ -30,6 +30,10 @@ READ = re.compile(
     r"file|"
     r"project's))* (?P<list>§\d+(?:(?:, and| and|,| \+| &) (?:the )?§\d+)*)(?P<rest>.*)$"
 )
+OWN = re.compile(
+    r"^(?:if|when) (?:you are |this is )?(?:in |a )?(?:the |your )?(?:main|direct|private) (?:session|chat)"
+    r"(?: \([^()]*\))?[:,]? "
+)
 DATED = re.compile(r"^(?P<head>.*?)(?:YYYY-MM-DD|yyyy-mm-dd|<date>|\{date\})(?P<end>[\w.-]*)$")
 HARMLESS = re.compile(
     r"^(?: (?:carefully|first|fully|in full|thoroughly|completely|entirely|too|as well|now|again|"
@@ -44,6 +48,8 @@ def session_context(clause: Clause, heading: str = "") -> list[Draft] | None:
     """Files to put into the context when a session starts, or None."""
     text = clause.text
     text = re.sub(r"^(?:if (?:a |the )?§(\d+)(?: directory| file)? exists?(?: in [\w ]+)?), ", "", text)
+    own = OWN.match(text)
+    text = text[own.end() :] if own else text
     conditional = re.match(r"^if you are (?:a|an) [\w' -]+, (?=read )", text)
     if conditional:
         text = text[conditional.end() :]
@@ -82,7 +88,7 @@ def session_context(clause: Clause, heading: str = "") -> list[Draft] | None:
     return [
         Draft(
             kind="session_context",
-            when=Always(),
+            when=Not(of=Shared()) if own else Always(),
             effect="warn",
             event="session_start",
             inject=tuple(names),

@@ -75,6 +75,7 @@ class Frame:
     session: bool = False
     gates: tuple[tuple[str, str], ...] = ()
     topic: str = ""
+    named: str = ""  # the file that the last heading names
     above: str = ""
 
     @property
@@ -90,8 +91,11 @@ def frame_of(heading: tuple[str, ...]) -> Frame:
     """The frame of a path of headings: the last that says something about doing wins."""
     found: dict = {}
     above = []
+    named = ""
     for title in heading:
-        text = flatten(title).text.strip(" :.!—")
+        flat = flatten(title)
+        named = flat.codes[0] if len(flat.codes) == 1 else ""
+        text = flat.text.strip(" :.!—")
         text = re.sub(r"\b(\w+) \1\b", r"\1", text)
         text = re.sub(r"^\d+(?:\.\d+)*[.)]?\s", "", text)
         above.append(text)
@@ -119,7 +123,7 @@ def frame_of(heading: tuple[str, ...]) -> Frame:
                 pass  # a label below: "Backend"
             elif found and re.match(r"^[\w &/-]+$", text) and not found.get("always"):
                 found = {} if not found.get("session") else found
-    return Frame(**found, topic=above[-1] if above else "", above=" ".join(above))
+    return Frame(**found, topic=above[-1] if above else "", named=named, above=" ".join(above))
 
 
 def _gates(text: str) -> tuple[tuple[str, str], ...]:

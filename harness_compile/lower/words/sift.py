@@ -61,6 +61,10 @@ NEEDS: dict[str, tuple[frozenset[str], ...]] = {
         ),
         frozenset(word for word in DEPTH if word.isalpha()) | {"§", "node", "docker"},
     ),
+    "shared": (
+        frozenset("session sessions chat chats context contexts channel channels conversation".split()),
+        frozenset("main shared group direct private public".split()),
+    ),
     "tests": (frozenset(["test", "tests"]), frozenset("§")),
     "source": (
         frozenset(
