@@ -56,8 +56,8 @@ SURE = [
 NAMED = re.compile(
     r"(?i)(?:pass(?:word|wd|phrase|code)|(?:\b|_)pass\b|pwd|secret|token|credentials?|"
     r"(?:api|access|auth|private|secret)[ _-]?key)"
-    r"[`*\"'\\]*(?:[ \t]+for [\w. -]{1,40}?|[ \t]*\([^()\n]{0,40}\))?[ \t]*"
-    r"(?::?=|:|：|->|→|\||\bis\b:?|(?<=--password)|(?<=--token))[ \t`*\"'\\]*"
+    r"[`*\"'\\]*(?:[ \t]+(?:for|of|to|on|in|at|used by) [\w. `'’-]{1,40}?|[ \t]*\([^()\n]{0,40}\))?[ \t]*"
+    r"(?::?=|:|：|->|→|\||\b(?:is|was)\b:?|(?<=--password)|(?<=--token))[ \t`*\"'\\]*"
     r"(?P<it>[^\s`\"'<>{},;|]{6,})"
 )
 TOKEN = re.compile(r"[A-Za-z0-9_+=-]{24,}")
