@@ -7,11 +7,13 @@ questions), so units below the target are asked again.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-SHARES = {"recall": 0.32, "apply": 0.14, "reverse": 0.08, "summary": 0.36, "abstain": 0.1}
+SHARES = {"recall": 0.34, "apply": 0.16, "reverse": 0.08, "summary": 0.32, "abstain": 0.1}
 
 
 def next_questions(
@@ -20,17 +22,19 @@ def next_questions(
     target: int,
     families: Sequence[str],
     seed: int,
-    surplus: float = 1.3,
+    surplus: float = 1.5,
 ) -> list[tuple[str, str]]:
-    """(unit, family) pairs to ask: what each unit lacks and `surplus` for what filters will take.
-    Deterministic."""
+    """(unit, family) pairs to ask: what each unit lacks and `surplus` for what filters will take, each family
+    by its share in every unit. Deterministic."""
     r = random.Random(seed)
-    weights = [SHARES[f] for f in families]
+    upto = list(itertools.accumulate(SHARES[f] for f in families))
     out = []
     for unit in units:
         lacking = target - have[unit]
         if lacking > 0:
-            out += [(unit, f) for f in r.choices(list(families), weights, k=round(lacking * surplus + 0.5))]
+            count, start = round(lacking * surplus + 0.5), r.random()
+            points = [(i + start) / count * upto[-1] for i in range(count)]
+            out += [(unit, families[bisect.bisect_right(upto, x)]) for x in points]
     return out
 
 

@@ -73,7 +73,7 @@ def self_study(
     temperature: float,
     seed: int,
     collides: Callable[[str], str | None] = lambda question: None,
-    rounds: int = 3,
+    rounds: int = 2,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> dict[str, Any]:
     """Writes `folder/dataset` and returns its manifest.

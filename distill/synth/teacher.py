@@ -9,6 +9,7 @@ check. Not covered: servers (`server.py`).
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -41,6 +42,36 @@ def common_prefix(rows: Sequence[list[int]]) -> int:
     while n < limit and all(row[n] == first[n] for row in rows):
         n += 1
     return n
+
+
+def _codes(group: torch.Tensor, groups: int, draw: torch.Generator) -> torch.Tensor:
+    """One number in [0, 1) for each row, (rows,) float64: equally spaced over the rows of a group, from a
+    start drawn at random."""
+    start = torch.rand(groups, generator=draw, dtype=torch.float64, device=group.device)
+    seen: Counter[int] = Counter()
+    place = []
+    for at in group.tolist():
+        place.append(seen[at])
+        seen[at] += 1
+    count = torch.bincount(group, minlength=groups)
+    return (torch.tensor(place, device=group.device) + start[group]) / count[group]
+
+
+def _arithmetic(logits: torch.Tensor, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The next token of each row, read from its code, and what is left of the code: (rows,) each.
+
+    Arithmetic sampling (Vilnis et al., 2210.15458): every row is a sample of the model's distribution, and
+    rows that were asked the same differ as much as it allows. Of `logits` (rows, vocabulary) what is less
+    likely than MIN_P of the likeliest is left out.
+    """
+    shares = logits.softmax(-1).double()
+    shares[shares < MIN_P * shares.amax(-1, keepdim=True)] = 0
+    upto = shares.cumsum(-1)
+    point = codes * upto[:, -1]
+    chosen = torch.searchsorted(upto, point[:, None], right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
+    share = shares.gather(1, chosen[:, None])[:, 0]
+    rest = (point - (upto.gather(1, chosen[:, None])[:, 0] - share)) / share
+    return chosen, rest.clamp(0, 1 - 1e-12)
 
 
 class Reader:
@@ -118,6 +149,7 @@ class Reader:
         draw = torch.Generator(device=base.device).manual_seed(seed % (1 << 62))
         alike: dict[tuple[int, ...], int] = {}  # what is asked more than once is read once
         source = torch.tensor([alike.setdefault(tuple(row), len(alike)) for row in rows], device=base.device)
+        codes = _codes(source, len(alike), draw)
         state = new_rows(base, prefix, len(alike))
         ids, real = left_pad([list(row) for row in alike], base.pad, base.device)
         alive = list(range(len(rows)))
@@ -130,9 +162,7 @@ class Reader:
                 state.select(source)
                 logits = logits[source]
             if temperature > 0:
-                shares = (logits / temperature).softmax(-1)
-                shares[shares < MIN_P * shares.amax(-1, keepdim=True)] = 0
-                chosen = torch.multinomial(shares, 1, generator=draw)[:, 0]
+                chosen, codes = _arithmetic(logits / temperature, codes)
             else:
                 chosen = logits.argmax(-1)
             if k:
@@ -152,7 +182,7 @@ class Reader:
             if len(keep) < len(alive):
                 index = torch.tensor(keep, device=base.device)
                 state.select(index)
-                alive, chosen = [alive[r] for r in keep], chosen[index]
+                alive, chosen, codes = [alive[r] for r in keep], chosen[index], codes[index]
             ids, real = chosen[:, None], torch.ones(len(keep), 1, dtype=torch.bool, device=base.device)
         out = []
         for i in range(len(rows)):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from distill.errors import RecordError
-from distill.synth.coverage import coverage, next_questions
+from distill.synth.coverage import SHARES, coverage, next_questions
 from distill.synth.dataset import MANIFEST, TARGETS, read_dataset
 from distill.synth.families import UNKNOWN
 from distill.synth.filter import abstained, bad_answer, bad_question, misquotes, normal
@@ -87,12 +87,21 @@ def test_same_question() -> None:
 def test_units_below_the_target_are_asked_again() -> None:
     asked = next_questions(["a", "b"], Counter(a=10, b=4), 10, ["recall", "apply"], seed=0)
     assert {unit for unit, _ in asked} == {"b"}
-    assert 6 <= len(asked) <= 9
+    assert 7 <= len(asked) <= 10
     assert coverage(["a", "b"], ["a"] * 3 + ["b"], 2) == {
         "target": 2,
         "samples": {"a": 3, "b": 1},
         "below": ["b"],
     }
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_unit_is_asked_for_every_family_by_its_share(seed: int) -> None:
+    asked = Counter(next_questions(["a", "b"], Counter(), 40, list(SHARES), seed))
+    for unit in "ab":
+        count = sum(n for (u, _), n in asked.items() if u == unit)
+        for family, share in SHARES.items():
+            assert abs(asked[unit, family] - share * count) <= 1
 
 
 @pytest.fixture(scope="module")

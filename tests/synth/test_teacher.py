@@ -10,7 +10,7 @@ import torch
 
 from distill.errors import ModelError
 from distill.synth.families import MEMORY
-from distill.synth.teacher import MIN_P, Reader
+from distill.synth.teacher import MIN_P, Reader, _arithmetic, _codes
 from distill.train.model import Base, check_context, load_base, prompt_ids
 from distill.train.targets import score
 
@@ -167,3 +167,34 @@ def test_sampling_leaves_out_unlikely_tokens(base: Base) -> None:
         assert len(chosen) == len(ids)
         assert (answer.top_logp[:, 0] - chosen).max() <= -math.log(MIN_P) + 1e-4
     assert len({tuple(answer.ids) for answer in said}) > 1
+
+
+def test_equal_prompts_share_out_the_distribution() -> None:
+    """Of a hundred rows asked the same, each token has its share to within one row, in every step; rows asked
+    something else are drawn on their own."""
+    logits = torch.tensor([0.4, 0.3, 0.2, 0.1]).log().expand(200, 4)
+    group = torch.tensor([0] * 100 + [1] * 100)
+    codes = _codes(group, 2, torch.Generator().manual_seed(3))
+    first, rest = _arithmetic(logits, codes)
+    second, _ = _arithmetic(logits, rest)
+    for rows in (slice(0, 100), slice(100, 200)):
+        for token, share in enumerate([0.4, 0.3, 0.2, 0.1]):
+            assert abs(int((first[rows] == token).sum()) - 100 * share) <= 1
+            both = int(((first[rows] == 0) & (second[rows] == token)).sum())
+            assert abs(both - 40 * share) <= 1
+    assert ((rest >= 0) & (rest < 1)).all()
+    assert not torch.equal(first[:100], first[100:])
+
+
+def test_one_row_follows_the_distribution() -> None:
+    logits = torch.tensor([[0.6, 0.35, 0.05]]).log()  # the last is less than MIN_P of the first
+    drawn = [
+        int(
+            _arithmetic(
+                logits, _codes(torch.zeros(1, dtype=torch.long), 1, torch.Generator().manual_seed(i))
+            )[0]
+        )
+        for i in range(2000)
+    ]
+    assert abs(drawn.count(0) / 2000 - 0.6 / 0.95) < 0.035
+    assert drawn.count(2) == 0
