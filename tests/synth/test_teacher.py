@@ -183,7 +183,7 @@ def test_equal_prompts_share_out_the_distribution() -> None:
             both = int(((first[rows] == 0) & (second[rows] == token)).sum())
             assert abs(both - 40 * share) <= 1
     assert ((rest >= 0) & (rest < 1)).all()
-    assert not torch.equal(first[:100], first[100:])
+    assert not torch.equal(codes[:100], codes[100:])
 
 
 def test_one_row_follows_the_distribution() -> None:
