@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging as python_logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,7 @@ def load_base(name: str, quantize: str = "none", dtype: str = "auto", device: st
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
+    python_logging.getLogger("bitsandbytes").setLevel(python_logging.ERROR)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     where = str(POCKET) if name == "pocket" else name
