@@ -12,6 +12,7 @@ ANY = (
     r"again|the next)\s)*"
 )
 PR = r"(?:pull request|prs?|merge request|mr)s?"
+BEFORE = r"(?:before|prior to) (?:they|it|that|this|code|changes) (?:are|is|gets?|can be)"
 GATES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("edit", re.compile(
         r"\b(?:when|whenever|if|after|once|every time) (?P<s5>§\d+(?:(?:,| or|"
@@ -37,6 +38,9 @@ GATES: tuple[tuple[str, re.Pattern[str]], ...] = (
         rf"(?:before|prior to) (?:submi(?:t|tting|ssion)|sending|delivering)(?: {ANY}(?:[a-z]+ "
         rf")?(?:changes?|code|work|patches))?(?! {ANY}{PR})(?=$|,|:| run )|(?:before|prior to|with|on|for|"
         rf"at) {ANY}(?:commit(?:s|ting|ted)?)\b(?: {ANY}(?:code|changes|anything|work|your changes))?")),
+    ("commit", re.compile(rf"{BEFORE} committed\b")),
+    ("push", re.compile(rf"{BEFORE} pushed\b")),
+    ("merge", re.compile(rf"{BEFORE} merged\b")),
     ("push", re.compile(
         rf"(?:before|prior to|on) {ANY}push(?:es|ing)?\b(?: {ANY}(?:code|changes|anything|to \w+|commits|"
         rf"branch))?")),

@@ -12,9 +12,11 @@ from harness_compile.lower.owed.moments import GATE_COMMANDS
 from harness_compile.lower.programs.commands import RIVALS
 from harness_compile.lower.programs.places import CODE, LANGUAGES, SPEAKS
 from harness_compile.lower.words import objects
-from harness_compile.lower.words.commands import read_line, read_script, use_of
+from harness_compile.lower.words.commands import read_line, read_script, unknown_command, use_of
 from harness_compile.lower.words.normalise import Clause
 from harness_compile.rules import AllOf, Command, Edited, Not, Predicate, Ran, Since
+
+RUN = re.compile(r"\b(?:re-?)?run(?:ning)?\b")
 
 
 def commands_in(clause: Clause, text: str) -> list[list[Command]]:
@@ -37,6 +39,9 @@ def commands_in(clause: Clause, text: str) -> list[list[Command]]:
         if place and item == place[1]:
             continue
         found = read_script(clause.code(item))
+        if found is None and RUN.search(text.partition(item)[0] or clause.text.partition(item)[0]):
+            unknown = unknown_command(clause.code(item))
+            found = [unknown] if unknown else None
         if found is None:
             if objects.path_globs(clause.code(item)) is not None or re.fullmatch(
                 r"--?[\w-]+", clause.code(item)

@@ -78,6 +78,7 @@ DEPTH: dict[str, int | dict[str, int]] = {
     "gotestsum": 0, "ginkgo": 1, "pest": 0, "pants": 1, "moon": 1, "earthly": 1, "nvm": 1, "fnm": 1,
     "volta": 1,
     "asdf": 1, "pyenv": 1, "rbenv": 1, "fvm": 1,
+    "poe": 1, "invoke": 1, "inv": 1, "doit": 1, "rush": 1, "mage": 1, "scons": 0, "hatchling": 1, "prek": 1,
 }  # fmt: skip
 
 # English words that are programs too: a command only in code.

@@ -102,11 +102,15 @@ NOUNS: tuple[tuple[str, tuple[str, ...], bool | None], ...] = (
      r"(?:database |db |sql )?migrations?(?: files?)?", ("**/migrations/**", "migrations/**"), True),
     (r"(?:any |the )*(?:database |db |sql )?migrations?(?: files?)?",
      ("**/migrations/**", "migrations/**"), True),
+    (r"(?:any |the |all )*(?:database |db |sql )?migrations?(?: files?)? (?:that|which) "
+     r"(?:have|has|are|were|is|was) (?:already )?(?:been )?(?:merged|applied|committed|run|deployed|released|shipped|checked in)",
+     ("**/migrations/**", "migrations/**"), True),
     (r"(?:any |the )*node_modules(?: folder| directory)?", ("node_modules/**", "**/node_modules/**"), None),
     (
         r"(?:any |the )*(?:ci|ci/cd|github actions?|workflow)(?: configs?| configurations?| workflows?| "
         r"files?| settings?"
-     r"| pipelines?| definitions?)+|(?:the )?ci|github workflows?", WORKFLOWS, None),
+     r"| pipelines?| definitions?)+|(?:the )?ci|github (?:actions )?workflows?(?: (?:files?|definitions?|"
+     r"configs?|yaml))*", WORKFLOWS, None),
     (r"(?:any |the |new )*(?:documentation|markdown|docs|\*\.md|\.md|readme)(?: or readme)? files?"
      r"(?: \(\*?\.md\))?", ("*.md", "*.mdx"), None),
     (r"(?:any |the |existing )*tests?(?: files?| cases?| suite)?", TESTS, None),

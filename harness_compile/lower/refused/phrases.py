@@ -107,8 +107,9 @@ def _forbid(clause: Clause, text: str, previous: Clause | None) -> list[Draft] |
     if match:
         verb = match["verb"].split("-")[-1].split(" ")[-1 if "to" not in match["verb"] else 0]
         if verb in ("allowed", "permitted"):
-            return _forbid_phrase(clause, objects.base(match["what"]) + match["tail"], previous)
-        what = match["what"]
+            said = objects.base(_subject(match["what"])) + match["tail"]
+            return _forbid_phrase(clause, said, previous) or _forbid_phrase(clause, f"use {said}", previous)
+        what = _subject(match["what"])
         if re.search(r" (?:is|are) ", what):  # "`a` is generated and must not be edited"
             what = _topic(what)
         return _forbid_phrase(clause, f"{PASSIVE_VERBS.get(verb, 'edit')} {what}{match['tail']}", previous)
@@ -129,7 +130,7 @@ def _forbid(clause: Clause, text: str, previous: Clause | None) -> list[Draft] |
         text,
     )
     if match:
-        what = objects.base(match["what"])
+        what = objects.base(_subject(match["what"]))
         return _forbid_phrase(clause, what + match["tail"], previous) or _forbid_phrase(
             clause, f"use {what}{match['tail']}", previous
         )
@@ -152,6 +153,13 @@ def _forbid(clause: Clause, text: str, previous: Clause | None) -> list[Draft] |
     if match:
         return _forbid_phrase(clause, objects.base(match["rest"].strip()), previous)
     return None
+
+
+def _subject(what: str) -> str:
+    """What is said to be forbidden, behind what was said before a dash: "use `a` — plain `b` is not "
+    "allowed"."""
+    before, _, last = what.rpartition(" — ")
+    return before if before and re.fullmatch(r"(?:it|this|that|these|those|they|which)", last) else last
 
 
 def _topic(text: str) -> str:

@@ -40,6 +40,9 @@ LINK = (
     r"to (?:update|modify|edit) (?:it|them)|if you need (?:to )?changes?|for changes),?\s)*"
 )
 CHANGE = r"(?:edit|change|modify|update|adjust|make (?:your |any |all |the )*(?:changes|edits) (?:to|in|at))"
+RERUN = re.compile(
+    rf"^{LINK}(?:re-?)?run §\d+ (?:instead of|rather than) (?:editing|changing|modifying|touching)\b"
+)
 REMEDY = re.compile(
     rf"^{LINK}{CHANGE} (?P<where>.+?)(?P<instead>,? instead)?(?P<end>$|,? (?:and|then|—) .*$)"
 )
@@ -101,6 +104,8 @@ def sources(clause: Clause, previous: Clause | None = None) -> list[Draft] | Non
 
 def _remedied(clause: Clause, what: str, how: str, remedy: str) -> list[Draft] | None:
     """`what` is made from something (`how`): whether `remedy` names what is to be edited in its place."""
+    if RERUN.match(remedy):
+        return _refuse(clause, what)
     found = REMEDY.match(remedy)
     if not found or re.search(r"\b(?:if|when|unless|can|may)\b", remedy.partition(found["where"])[0]):
         return None

@@ -188,7 +188,7 @@ CUT = re.compile(
     r"(?=(?:never|always|do not|must not|avoid|prefer|should not|you must)\b)"
     r"|,\s(?=(?:never|do not|always|must not)\b)(?!never (?:with |via |using |through )?"
     r"(?:(?:bare |raw |the |plain )?(?:§\d+|[a-z0-9]+)|§\d+(?:(?:,|,? or|,? and) §\d+)*)\.?(?:$| — ))"
-    r"|\sand\s(?=(?:run|use)\s§)"
+    r"|\sand\s(?=(?:run|use)\s§)|,?\sand\s(?=target\s)"
     r"|,?\sand\s(?=§\d+ (?:instead of|over|rather than|not) )"
 )
 

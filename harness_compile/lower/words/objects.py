@@ -23,7 +23,7 @@ SPLIT = re.compile(
 )
 ARTICLES = re.compile(
     r"^(?:(?:the|a|an|any|all|our|your|this|these|those|other|every|each|of|both|raw|plain|bare|"
-    r"such|commands? (?:like|such as)|things like|directly)\s)+"
+    r"system|system-wide|global|globally installed|such|commands? (?:like|such as)|things like|directly)\s)+"
 )
 AROUND = re.compile(
     r"^(?:command|commands|tool|package manager|cli|flag|option|program|script|branch|branches)s?:?\s(?=§)|"
@@ -374,7 +374,7 @@ def scope(clause: Clause, text: str) -> tuple[str, ...] | None:
             r"^(?:changes? (?:to|in|under)|editing|modifying|edits to|files (?:in|under))\s", "", item
         )
         word = re.fullmatch(
-            r"(?:any )?\.?([a-z+#-]+?)(?: source)?(?: (?:files?|code|sources?|changes?|modules?|"
+            r"(?:any )?\.?([a-z+#-]+?)(?: source)?(?: (?:files?|code|sources?|scripts?|changes?|modules?|"
             r"definitions?|schemas?))*",
             item,
         )
