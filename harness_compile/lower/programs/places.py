@@ -103,7 +103,8 @@ NOUNS: tuple[tuple[str, tuple[str, ...], bool | None], ...] = (
     (r"(?:any |the )*(?:database |db |sql )?migrations?(?: files?)?",
      ("**/migrations/**", "migrations/**"), True),
     (r"(?:any |the |all )*(?:database |db |sql )?migrations?(?: files?)? (?:that|which) "
-     r"(?:have|has|are|were|is|was) (?:already )?(?:been )?(?:merged|applied|committed|run|deployed|released|shipped|checked in)",
+     r"(?:have|has|are|were|is|was) (?:already )?(?:been )?(?:merged|applied|committed|run|deployed|"
+     r"released|shipped|checked in)",
      ("**/migrations/**", "migrations/**"), True),
     (r"(?:any |the )*node_modules(?: folder| directory)?", ("node_modules/**", "**/node_modules/**"), None),
     (

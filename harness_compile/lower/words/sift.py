@@ -68,7 +68,8 @@ NEEDS: dict[str, tuple[frozenset[str], ...]] = {
     "tests": (frozenset(["test", "tests"]), frozenset("§")),
     "source": (
         frozenset(
-            "edit edits editing change changes changing modify modifications update updates updated updating adjust make "
+            "edit edits editing change changes changing modify modifications update updates updated "
+            "updating adjust make "
             "treat "
             "consider regard add record put write document log note track describe store place only".split()
         ),
