@@ -214,6 +214,7 @@ def run(recipe: RecipePath, sets: Sets = None) -> None:
     said, bars = load(recipe, sets or []), Bars()
     with bars:
         job = flow.prepare(said, *_guarded(said, _planned(said, recipe, sets, redo=True)))
+        screen.show_again(flow.again(job))
         flow.synth(job, bars)
         flow.train(job, bars)
         report = flow.check(job, bars)

@@ -14,6 +14,7 @@ from typing import Any
 from distill.bar import Bars
 from distill.check.arms import Guard
 from distill.errors import RecordError, StaleError
+from distill.life.changes import changes, counted, listed
 from distill.life.manifest import write_manifest
 from distill.memory import Memory, common, context_text
 from distill.memory.evidence.hostile import why_hostile
@@ -40,7 +41,7 @@ from distill.work import (
     ask as ask_once,
 )
 
-__all__ = ["ask", "check", "prepare", "restart", "synth", "train"]
+__all__ = ["again", "ask", "check", "prepare", "restart", "synth", "train"]
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def synth(job: Job, bars: Bars, only: str | None = None) -> dict[str, Any]:
         _probes(job, bars, only),
         lambda: _teacher(job),
         settings=recipe_digest(job.said, "synth", "seed"),
+        source=[s.teacher, s.model, s.top_k],
         per_unit=s.per_unit,
         families=s.families,
         replay=s.replay,
@@ -191,6 +193,50 @@ def check(job: Job, bars: Bars) -> Report:
     sources = [(source.format, source.path, source.fields) for source in job.said.memory.sources]
     write_manifest(job.work.out, common(sources))
     return report
+
+
+STAGES = {
+    "what the cache does not hold of probes and samples": ("synth/dataset/manifest.json", ("synth", "seed")),
+    "training, from the base": ("adapter/card.json", ("train", "seed")),
+}
+REASONS = {
+    "memory": "the memory",
+    "plan": "the plan",
+    "base": "the base model",
+    "template": "the chat template",
+    "synth": "synth or seed",
+    "train": "train or seed",
+}
+
+
+def again(job: Job) -> list[str]:
+    """What a run will do again of what an earlier one did, and why, in lines; none where there was none."""
+    lines: list[str] = []
+    inputs, out = job.work.inputs, job.said.out
+    card = inputs_of(out / "adapter" / "card.json")
+    if card is None:
+        return lines
+    if any(card.get(name) != inputs[name] for name in ("memory", "plan")):
+        found = changes(_units_before(out), {unit.id: unit.statement for unit in job.work.units})
+        lines += [f"units for the adapter: {counted(found)}", *(f"  {line}" for line in listed(found, 8))]
+    for stage, (path, sections) in STAGES.items():
+        wanted = {**inputs, sections[0]: recipe_digest(job.said, *sections)}
+        made = inputs_of(out / path) or {}
+        moved = [REASONS[name] for name in wanted if made.get(name) != wanted[name]]
+        if moved:
+            lines.append(f"again: {stage}, since {' and '.join(moved)} changed")
+    return lines
+
+
+def _units_before(out: Path) -> dict[str, str]:
+    """The statements of the units of the adapter that is there, by id; the id itself where none is known."""
+    card = json.loads((out / "adapter" / "card.json").read_bytes())
+    try:
+        told = json.loads((out / "report.json").read_bytes())["units"]
+    except (OSError, ValueError, KeyError):
+        told = []
+    texts = {unit["unit"]: unit["text"] for unit in told}
+    return {name: texts.get(name, name) for name in card["units"]}
 
 
 def restart(said: Recipe) -> None:

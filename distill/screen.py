@@ -206,6 +206,12 @@ def warn(warnings: Iterable[str]) -> None:
         console(stderr=True).print(Text(f"warning: {printable(warning)}", style="yellow"), soft_wrap=True)
 
 
+def show_again(lines: Sequence[str]) -> None:
+    """On stderr, before long work: what of an earlier run is done again, and why."""
+    for line in lines:
+        console(stderr=True).print(Text(printable(line)), style="dim")
+
+
 def print_json(value: Any) -> None:
     """Print the machine form on stdout."""
     print(json.dumps(plain(value), indent=2))  # in ASCII: no control character of a memory reaches a terminal

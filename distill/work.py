@@ -33,6 +33,7 @@ from distill.records import (
 )
 from distill.report import Forgetting, Report, write_report
 from distill.stage import fresh, require
+from distill.synth.cache import Cache, code
 from distill.synth.dataset import MANIFEST, read_dataset
 from distill.synth.families import FAMILIES
 from distill.synth.filter import normal
@@ -83,6 +84,14 @@ class Work:
     @property
     def adapter(self) -> Path:
         return self.out / "adapter"
+
+    @property
+    def context(self) -> str:
+        """Digest of what every text of the base depends on beside its prompt."""
+        return digest_of([code(), self.inputs["base"], self.inputs["template"], self.limit])
+
+    def cache(self, stage: str, owner: str) -> Cache:
+        return Cache(self.out / "cache", owner, stage)
 
     def answers(
         self,
@@ -143,11 +152,21 @@ def make_probes(
     if only:
         require(work.probes, only, inputs)
     mine, notes = load_probes(own, work.memory) if own else ([], [])
-    reader = Reader(work.base, work.memory)
+    reader, cache = Reader(work.base, work.memory), work.cache("probes", digest_of(inputs))
+
+    def write(prompts: list[str], seed: int) -> list[str]:
+        return cache.write(
+            f"probes-{seed}",
+            prompts,
+            [work.context, temperature, seed],
+            lambda asked: work.answers(reader, asked, temperature, seed),
+            lambda done, total: tell("writing probes", done, total),
+        )
+
     probes, dropped = write_probes(
         work.probed,
         work.memory,
-        lambda prompts, seed: work.answers(reader, prompts, temperature, seed, tell, "writing probes"),
+        write,
         per_unit=per_unit,
         seed=work.seed,
         min_probes=0 if own else min_probes,
@@ -155,6 +174,7 @@ def make_probes(
     )
     if own:
         probes = [*(p for p in probes if p.split == "dev"), *mine]
+    cache.close()
     write_json(work.out / "probes.notes.json", {"dropped": dropped, "warnings": notes})
     write_jsonl(work.probes, Header(kind="probes", inputs=inputs), probes)
     return probes
@@ -166,6 +186,7 @@ def synthesise(
     teacher: Callable[[], Teacher],
     *,
     settings: str,
+    source: Sequence[Any],
     per_unit: int,
     families: Sequence[str],
     replay: float,
@@ -173,7 +194,8 @@ def synthesise(
     tell: Tell,
     only: str | None = None,
 ) -> dict[str, Any]:
-    """The dataset of the self-study; its manifest."""
+    """The dataset of the self-study; its manifest. `source` is what the teacher's texts depend on beside the
+    base: which teacher it is, and how much of its targets is kept."""
     inputs = {**work.inputs, "probes": digest_file(work.probes), "synth": settings}
     inputs["self-study"] = digest_of(inputs)
     if fresh(work.dataset / MANIFEST, inputs):
@@ -188,6 +210,8 @@ def synthesise(
         teacher(),
         work.dataset.parent,
         inputs,
+        work.cache("synth", inputs["self-study"]),
+        digest_of([work.context, source]),
         per_unit=per_unit,
         families=families,
         replay=replay,

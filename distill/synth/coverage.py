@@ -25,14 +25,14 @@ def next_questions(
     surplus: float = 1.5,
 ) -> list[tuple[str, str]]:
     """(unit, family) pairs to ask: what each unit lacks and `surplus` for what filters will take, each family
-    by its share in every unit. Deterministic."""
-    r = random.Random(seed)
+    by its share in every unit. What is asked of a unit depends on it, the seed and what it lacks, on no other
+    unit."""
     upto = list(itertools.accumulate(SHARES[f] for f in families))
     out = []
     for unit in units:
         lacking = target - have[unit]
         if lacking > 0:
-            count, start = round(lacking * surplus + 0.5), r.random()
+            count, start = round(lacking * surplus + 0.5), random.Random(f"{seed} {unit}").random()
             points = [(i + start) / count * upto[-1] for i in range(count)]
             out += [(unit, families[bisect.bisect_right(upto, x)]) for x in points]
     return out

@@ -3,7 +3,7 @@ both.
 
 `conversations.parquet` loads with `datasets.load_dataset("parquet", …)`; row i owns the tokens between
 `offsets[i]` and
-`offsets[i + 1]` of `targets.safetensors`. Parts of a running synthesis have the same layout, one file each.
+`offsets[i + 1]` of `targets.safetensors`. Parts of the cache have the same layout, one file each.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 
 from distill.errors import RecordError
@@ -48,42 +48,14 @@ def pack(answers: Sequence[Answer]) -> dict[str, torch.Tensor]:
     }
 
 
-def write_part(
-    path: Path,
-    conversations: Sequence[Conversation],
-    answers: Sequence[Answer],
-    inputs: str,
-    ended: Sequence[bool],
-) -> None:
-    """One part of a running synthesis: targets, with the conversations in the file's metadata. Old or new,
-    never half."""
-    meta = {"inputs": inputs, "conversations": json.dumps([c.model_dump(mode="json") for c in conversations])}
-    write_atomic(path, save({**pack(answers), "ended": torch.tensor(ended)}, metadata=meta))
-
-
-def read_part(path: Path, inputs: str) -> tuple[list[Conversation], dict[str, torch.Tensor]] | None:
-    """The part, or None when it is missing, torn or was made from other inputs."""
-    try:
-        with safe_open(path, "pt") as file:  # type: ignore[no-untyped-call]
-            meta = file.metadata() or {}
-            if meta.get("inputs") != inputs:
-                return None
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (OSError, SafetensorError):
-        return None
-    return [Conversation(**c) for c in json.loads(meta["conversations"])], tensors
-
-
-def join(parts: Sequence[dict[str, torch.Tensor]], keep: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
-    """The kept rows of several parts as one set of tensors."""
+def join(rows: Sequence[tuple[dict[str, torch.Tensor], int]]) -> dict[str, torch.Tensor]:
+    """The given rows of several parts, each as (tensors of its part, row), as one set of tensors."""
     lengths, pieces = [0], {name: [] for name in ("ids", "top_ids", "top_logp", "tail")}
-    for part, rows in zip(parts, keep, strict=True):
-        offsets = part["offsets"].tolist()
-        for i in rows:
-            a, b = offsets[i], offsets[i + 1]
-            lengths.append(b - a)
-            for name, piece in pieces.items():
-                piece.append(part[name][a:b])
+    for part, row in rows:
+        a, b = part["offsets"][row : row + 2].tolist()
+        lengths.append(b - a)
+        for name, piece in pieces.items():
+            piece.append(part[name][a:b])
     out = {name: torch.cat(piece).contiguous() for name, piece in pieces.items()}
     return {"offsets": torch.tensor(lengths).cumsum(0), **out}
 
@@ -115,10 +87,8 @@ def read_dataset(
 ) -> tuple[list[Conversation], dict[str, torch.Tensor], dict[str, Any]]:
     """Conversations, targets and manifest. Raises RecordError when a file is not the one the manifest
     names."""
-    from datasets import Dataset
-    from datasets.utils.logging import disable_progress_bar
+    import pyarrow.parquet as parquet  # `datasets` would leave a copy behind in its cache
 
-    disable_progress_bar()
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
         for name, expected in manifest["files"].items():
@@ -126,7 +96,7 @@ def read_dataset(
                 raise RecordError("is not the file that its manifest names", file=folder / name, mend=mend)
     except (OSError, KeyError, ValueError) as fault:
         raise RecordError("is missing or torn", file=folder / MANIFEST, mend=mend) from fault
-    rows = Dataset.from_parquet(str(folder / CONVERSATIONS), cache_dir=str(folder / ".cache"))
+    rows = parquet.read_table(folder / CONVERSATIONS, memory_map=False).to_pylist()
     with safe_open(folder / TARGETS, "pt") as file:  # type: ignore[no-untyped-call]
         targets = {name: file.get_tensor(name) for name in file.keys()}
-    return [Conversation(**row) for row in rows], targets, manifest  # type: ignore[arg-type]
+    return [Conversation(**row) for row in rows], targets, manifest

@@ -1,10 +1,10 @@
 """Self-study: questions are written, deduplicated, answered and filtered, until every unit is covered.
 
-The teacher is the base model with the whole memory as a fixed prefix and the adapter off. Everything is
-done in small
-numbered pieces that are files, so a run that is killed goes on at the piece it was in and ends with the
-same dataset.
-Not covered: how text becomes targets (`teacher.py`), what is dropped (`filter.py`).
+The teacher is the base model with the whole memory as a fixed prefix and the adapter off. What it wrote and
+answered before is taken from the cache, so a changed memory costs what changed, and a run that is killed goes
+on at the piece it was in. Filters and coverage are computed anew each time, from the memory as it is.
+Not covered: how text becomes targets (`teacher.py`), what is dropped (`filter.py`), what an answer depends on
+(`cache.py`, `evidence.py`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from distill.errors import ModelError
-from distill.records import Header, Record, append_record, resume_jsonl
+from distill.records import Record
+from distill.synth.cache import Answered, Cache
 from distill.synth.coverage import coverage, next_questions
-from distill.synth.dataset import Conversation, join, read_part, write_dataset, write_part
+from distill.synth.dataset import Conversation, join, write_dataset
+from distill.synth.evidence import Evidence
 from distill.synth.families import FAMILIES
 from distill.synth.filter import abstained, asked, bad_answer, bad_question, misquotes
 from distill.synth.teacher import Answer
 
-PIECE = 128  # questions of one piece: what a kill can cost
+Tell = Callable[[str, int, int], None]
 
 
 class Teacher(Protocol):
@@ -41,7 +43,7 @@ class Teacher(Protocol):
 
 
 class Question(Record):
-    """One written question, or the reason why it was dropped at once."""
+    """One written question of a unit, or of none."""
 
     unit: str
     family: str
@@ -51,11 +53,18 @@ class Question(Record):
 
 @dataclass
 class _Study:
+    memory: str
+    cache: Cache
+    teacher: Teacher
+    context: str  # digest of what every text of the teacher depends on
+    collides: Callable[[str], str | None]
+    tell: Tell
+    statements: Mapping[str, str]
+    evidence: Evidence
     seen: set[str] = field(default_factory=set)
     dropped: Counter[str] = field(default_factory=Counter)
     kept: Counter[str] = field(default_factory=Counter)
-    parts: list[dict[str, Any]] = field(default_factory=list)
-    rows: list[list[int]] = field(default_factory=list)
+    answers: list[Answered] = field(default_factory=list)
     conversations: list[Conversation] = field(default_factory=list)
     asked: int = 0
 
@@ -66,67 +75,50 @@ def self_study(
     teacher: Teacher,
     folder: Path,
     inputs: dict[str, str],
+    cache: Cache,
+    context: str,
     *,
     per_unit: int,
     families: Sequence[str],
     replay: float,
     temperature: float,
     seed: int,
+    given: Sequence[Question] | None = None,
     collides: Callable[[str], str | None] = lambda question: None,
     rounds: int = 2,
-    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    progress: Tell = lambda stage, done, total: None,
 ) -> dict[str, Any]:
     """Writes `folder/dataset` and returns its manifest.
 
     Args:
         statements: unit id -> statement, of the units that go to weights.
         memory: what the teacher has in context; used here to judge faithfulness.
+        context: digest of base, template and limits: what else a text of this teacher depends on.
+        given: questions to answer instead of writing any.
         collides: reason why a question is too close to a probe, or None.
         progress: called with the stage's words, pieces done and pieces in all.
     """
-    study = _Study()
-    for turn in range(rounds):
+    study = _Study(memory, cache, teacher, context, collides, progress, statements, Evidence(memory))
+    for turn in range(rounds if given is None else 0):
         wanted = next_questions(list(statements), study.kept, per_unit, families, seed + turn)
         if not wanted:
             break
         jobs = [(unit, family, FAMILIES[family].format(line=statements[unit])) for unit, family in wanted]
-        _round(
-            study,
-            f"{turn}",
-            jobs,
-            True,
-            memory,
-            teacher,
-            folder,
-            inputs,
-            temperature,
-            seed + turn * 1000,
-            collides,
-            progress,
-        )
+        _keep(study, f"{turn}", _asked(study, f"{turn}", jobs, True, temperature, seed + turn), True)
     count = round(replay * sum(study.kept.values()))
-    if count:
-        jobs = [("", "replay", FAMILIES["replay"])] * round(count * 1.2 + 0.5)
-        _round(
-            study,
-            "replay",
-            jobs,
-            False,
-            memory,
-            teacher,
-            folder,
-            inputs,
-            max(temperature, 1.0),
-            seed + 9000,
-            collides,
-            progress,
-        )
+    if given is not None:
+        _keep(study, "0", [q for q in given if q.family != "replay"], True)
+        _keep(study, "replay", [q for q in given if q.family == "replay"], False)
+        study.asked = len(given)
+    elif count:
+        times = round(count * 1.2 + 0.5)
+        jobs = [("", "replay", FAMILIES["replay"])] * times
+        _keep(study, "replay", _asked(study, "replay", jobs, False, max(temperature, 1.0), seed), False)
     if not study.conversations:
         why = ", ".join(f"{count} {reason}" for reason, count in study.dropped.most_common(3))
         raise ModelError(
             f"the self-study kept no sample ({why})", mend="raise synth.max_new_tokens, or take another base"
         )
-    units = list(statements)
     manifest: dict[str, Any] = {
         "inputs": inputs,
         "teacher": teacher.name,
@@ -135,97 +127,90 @@ def self_study(
         "kept": len(study.conversations),
         "dropped": dict(sorted(study.dropped.items())),
         "families": dict(sorted(Counter(c.family for c in study.conversations).items())),
-        "coverage": coverage(units, study.kept.elements(), per_unit),
+        "coverage": coverage(list(statements), study.kept.elements(), per_unit),
     }
     if warnings := teacher.warnings():
         manifest["warnings"] = warnings
-    write_dataset(folder / "dataset", study.conversations, join(study.parts, study.rows), manifest)
+    cache.close()
+    targets = join([(answer.part, answer.row) for answer in study.answers])
+    write_dataset(folder / "dataset", study.conversations, targets, manifest)
     return manifest
 
 
-def _round(
+def _words(name: str) -> str:
+    return "replay" if name == "replay" else f"round {int(name) + 1}"
+
+
+def _asked(
     study: _Study,
     name: str,
     jobs: list[tuple[str, str, str]],
     with_memory: bool,
-    memory: str,
-    teacher: Teacher,
-    folder: Path,
-    inputs: dict[str, str],
     temperature: float,
     seed: int,
-    collides: Callable[[str], str | None],
-    progress: Callable[[str, int, int], None],
-) -> None:
-    """One round: ask every job, answer what is new, keep what passes."""
-    what = "replay" if name == "replay" else f"round {int(name) + 1}"
-    path = folder / "questions" / f"{name}.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    written = list(resume_jsonl(path, Header(kind="questions", inputs=inputs), Question))
-    written = written[: len(written) // PIECE * PIECE] if len(written) < len(jobs) else written
-    if len(written) < len(jobs):  # a piece that was cut off is asked again, whole, with its own seed
-        path.unlink()
-        resume_jsonl(path, Header(kind="questions", inputs=inputs), Question)
-        for q in written:
-            append_record(path, q)
-    for at in range(len(written), len(jobs), PIECE):
-        progress(f"{what}: questions", at, len(jobs))
-        piece = jobs[at : at + PIECE]
-        texts = teacher.write([prompt for _, _, prompt in piece], with_memory, temperature, seed + at)
-        for (unit, family, _), text in zip(piece, texts, strict=True):
-            written.append(Question(unit=unit, family=family, text=text, seed=seed + at))
-            append_record(path, written[-1])
-    progress(f"{what}: questions", len(jobs), len(jobs))
+) -> list[Question]:
+    """The questions of one round, one a job (unit, family, prompt)."""
+    texts = study.cache.write(
+        name,
+        [prompt for _, _, prompt in jobs],
+        [study.context, with_memory, temperature, seed],
+        lambda prompts: study.teacher.write(prompts, with_memory, temperature, seed),
+        lambda done, total: study.tell(f"{_words(name)}: questions", done, total),
+    )
     study.asked += len(jobs)
-    fresh = []
+    return [
+        Question(unit=unit, family=family, text=text, seed=seed)
+        for (unit, family, _), text in zip(jobs, texts, strict=True)
+    ]
+
+
+def _keep(study: _Study, name: str, written: Sequence[Question], with_memory: bool) -> None:
+    """Answers what is new of one round, and keeps what passes."""
+    fresh: list[Question] = []
     for q in written:
         key = asked(q.text)
         reason = (
             bad_question(q.text)
             or ("duplicate question" if key in study.seen else None)
-            or ("too close to a probe" if collides(q.text) else None)
-            or (misquotes(q.text, memory, q.family == "abstain") if with_memory else None)
+            or ("too close to a probe" if study.collides(q.text) else None)
+            or (misquotes(q.text, study.memory, q.family == "abstain") if with_memory else None)
         )
         study.seen.add(key)
         if reason:
             study.dropped[reason] += 1
         else:
             fresh.append(q)
-    for at in range(0, len(fresh), PIECE):
-        progress(f"{what}: answers", at, len(fresh))
-        piece = fresh[at : at + PIECE]
-        part_path = folder / "answers" / f"{name}-{at:06d}.safetensors"
-        part = read_part(part_path, inputs["self-study"])
-        if part is None or [c.question for c in part[0]] != [q.text for q in piece]:
-            answers = teacher.answer([q.text for q in piece], with_memory)
-            said = [
-                Conversation(
-                    units=(q.unit,) if q.unit else (),
-                    family=q.family,
-                    question=q.text,
-                    answer=a.text,
-                    teacher=teacher.name,
-                    seed=q.seed,
-                )
-                for q, a in zip(piece, answers, strict=True)
-            ]
-            part_path.parent.mkdir(parents=True, exist_ok=True)
-            write_part(part_path, said, answers, inputs["self-study"], [a.ended for a in answers])
-            part = read_part(part_path, inputs["self-study"])
-            assert part is not None
-        conversations, tensors = part
-        rows = []
-        for i, c in enumerate(conversations):
-            reason = bad_answer(c.question, c.answer, bool(tensors["ended"][i]), memory, faithful=with_memory)
-            if not reason and c.family not in ("abstain", "replay") and abstained(c.answer):
-                reason = "the teacher does not know the answer"
-            if reason:
-                study.dropped[reason] += 1
-                continue
-            rows.append(i)
-            study.conversations.append(c)
-            if c.units and c.family != "abstain":  # what abstains says nothing of the unit
-                study.kept[c.units[0]] += 1
-        study.parts.append(tensors)
-        study.rows.append(rows)
-    progress(f"{what}: answers", len(fresh), len(fresh))
+    answers = study.cache.answer(
+        name,
+        [q.text for q in fresh],
+        [_depends(study, q, with_memory) for q in fresh],
+        lambda questions: study.teacher.answer(questions, with_memory),
+        lambda done, total: study.tell(f"{_words(name)}: answers", done, total),
+    )
+    for q, a in zip(fresh, answers, strict=True):
+        reason = bad_answer(q.text, a.text, a.ended, study.memory, faithful=with_memory)
+        if not reason and q.family not in ("abstain", "replay") and abstained(a.text):
+            reason = "the teacher does not know the answer"
+        if reason:
+            study.dropped[reason] += 1
+            continue
+        study.answers.append(a)
+        study.conversations.append(
+            Conversation(
+                units=(q.unit,) if q.unit else (),
+                family=q.family,
+                question=q.text,
+                answer=a.text,
+                teacher=study.teacher.name,
+                seed=q.seed,
+            )
+        )
+        if q.unit and q.family != "abstain":  # what abstains says nothing of the unit
+            study.kept[q.unit] += 1
+
+
+def _depends(study: _Study, q: Question, with_memory: bool) -> list[Any]:
+    """What the answer to a question depends on, beside the question."""
+    if not with_memory:
+        return [study.context, False]
+    return [study.context, True, study.statements.get(q.unit, ""), study.evidence.of(q.text)]

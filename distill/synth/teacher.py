@@ -9,6 +9,7 @@ check. Not covered: servers (`server.py`).
 from __future__ import annotations
 
 import contextlib
+import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,17 +45,16 @@ def common_prefix(rows: Sequence[list[int]]) -> int:
     return n
 
 
-def _codes(group: torch.Tensor, groups: int, draw: torch.Generator) -> torch.Tensor:
-    """One number in [0, 1) for each row, (rows,) float64: equally spaced over the rows of a group, from a
-    start drawn at random."""
-    start = torch.rand(groups, generator=draw, dtype=torch.float64, device=group.device)
-    seen: Counter[int] = Counter()
-    place = []
-    for at in group.tolist():
-        place.append(seen[at])
-        seen[at] += 1
-    count = torch.bincount(group, minlength=groups)
-    return (torch.tensor(place, device=group.device) + start[group]) / count[group]
+def _codes(questions: Sequence[str], seed: int) -> list[float]:
+    """One number in [0, 1) for each question: equally spaced over those that are the same, from a start that
+    depends on the question and the seed, not on what else is asked."""
+    count, seen = Counter(questions), Counter[str]()
+    starts = {question: random.Random(f"{seed} {question}").random() for question in count}
+    codes = []
+    for question in questions:
+        codes.append((seen[question] + starts[question]) / count[question])
+        seen[question] += 1
+    return codes
 
 
 def _arithmetic(logits: torch.Tensor, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -128,12 +128,14 @@ class Reader:
             for prompt in prompts:
                 assert prompt[:cut] == prefix.ids[:cut], "the chat template moved the memory"
             order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), prompts[i], i))
+            codes = _codes(questions, seed)
             out: list[Answer | None] = [None] * len(prompts)
             with reading(self.base, prefix):
                 for at in range(0, len(order), batch_size):
                     picked = order[at : at + batch_size]
                     rows = [prompts[i][cut:] for i in picked]
-                    made = self._batch(prefix, rows, max_new_tokens, temperature, seed * 1_000_003 + at, k)
+                    points = [codes[i] for i in picked]
+                    made = self._batch(prefix, rows, max_new_tokens, temperature, points, k)
                     for i, (ids, ended, targets) in zip(picked, made, strict=True):
                         text = self.base.tokenizer.decode(
                             ids[:-1] if ended else ids, skip_special_tokens=True
@@ -143,13 +145,18 @@ class Reader:
         return [a for a in out if a is not None]
 
     def _batch(
-        self, prefix: Prefix, rows: list[list[int]], limit: int, temperature: float, seed: int, k: int
+        self,
+        prefix: Prefix,
+        rows: list[list[int]],
+        limit: int,
+        temperature: float,
+        points: list[float],
+        k: int,
     ) -> list[tuple[list[int], bool, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]]:
         base, stops = self.base, self.base.stops
-        draw = torch.Generator(device=base.device).manual_seed(seed % (1 << 62))
         alike: dict[tuple[int, ...], int] = {}  # what is asked more than once is read once
         source = torch.tensor([alike.setdefault(tuple(row), len(alike)) for row in rows], device=base.device)
-        codes = _codes(source, len(alike), draw)
+        codes = torch.tensor(points, dtype=torch.float64, device=base.device)
         state = new_rows(base, prefix, len(alike))
         ids, real = left_pad([list(row) for row in alike], base.pad, base.device)
         alive = list(range(len(rows)))

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 
 from distill.errors import RecordError
+from distill.synth import cache
+from distill.synth.cache import Cache
 from distill.synth.coverage import SHARES, coverage, next_questions
 from distill.synth.dataset import MANIFEST, TARGETS, read_dataset
+from distill.synth.evidence import Evidence
 from distill.synth.families import UNKNOWN
 from distill.synth.filter import abstained, bad_answer, bad_question, misquotes, normal
-from distill.synth.generate import self_study
+from distill.synth.generate import Teacher, self_study
+from distill.synth.teacher import Answer
 from distill.synth.teachers import LocalTeacher
 from distill.train.model import Base, load_base
 
@@ -95,6 +100,11 @@ def test_units_below_the_target_are_asked_again() -> None:
     }
 
 
+@pytest.fixture(scope="module")
+def base() -> Base:
+    return load_base("pocket")
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_every_unit_is_asked_for_every_family_by_its_share(seed: int) -> None:
     asked = Counter(next_questions(["a", "b"], Counter(), 40, list(SHARES), seed))
@@ -104,19 +114,25 @@ def test_every_unit_is_asked_for_every_family_by_its_share(seed: int) -> None:
             assert abs(asked[unit, family] - share * count) <= 1
 
 
-@pytest.fixture(scope="module")
-def base() -> Base:
-    return load_base("pocket")
+UNITS = {"u-1": "amber-heron runs on port 4417.", "u-2": "quiet-fox is owned by Maya Lund."}
 
 
-def study(base: Base, folder: Path) -> dict[str, object]:
-    units = {"u-1": "amber-heron runs on port 4417.", "u-2": "quiet-fox is owned by Maya Lund."}
+def study(
+    base: Base,
+    folder: Path,
+    units: dict[str, str] = UNITS,
+    memory: str = MEMORY,
+    teacher: Teacher | None = None,
+    context: str = "",
+) -> dict[str, Any]:
     return self_study(
         units,
-        MEMORY,
-        LocalTeacher(base, MEMORY, 5, 24, 16),
+        memory,
+        teacher or LocalTeacher(base, memory, 5, 24, 16),
         folder,
         {"self-study": "sha256:1"},
+        Cache(folder / "cache", memory, "synth"),
+        context,
         per_unit=3,
         families=["recall", "apply", "abstain"],
         replay=0.5,
@@ -125,19 +141,121 @@ def study(base: Base, folder: Path) -> dict[str, object]:
     )
 
 
-def test_a_study_is_the_same_after_a_kill(base: Base, tmp_path: Path) -> None:
-    whole = study(base, tmp_path / "whole")
-    broken = tmp_path / "broken"
-    study(base, broken)
-    for path in sorted(broken.rglob("*")):  # what a kill leaves: some questions, a torn line, one torn part
-        if path.suffix == ".jsonl":
-            lines = path.read_bytes().splitlines(keepends=True)
-            path.write_bytes(b"".join(lines[:2]) + b'{"unit": "u-')
-        elif path.suffix == ".safetensors":
-            path.write_bytes(path.read_bytes()[:100])
-    assert study(base, broken) == whole
-    a, b = (read_dataset(tmp_path / name / "dataset", "again")[1] for name in ("whole", "broken"))
-    assert all(torch.equal(a[name], b[name]) for name in a)
+class Counted(LocalTeacher):
+    """The teacher, counting what it is asked; it stops dead at a call with that number."""
+
+    def __init__(self, base: Base, memory: str = MEMORY, stop: int = 0):
+        super().__init__(base, memory, 5, 24, 16)
+        self.calls, self.stop, self.asked, self.first = 0, stop, [0, 0], 0
+
+    def _call(self, kind: int, texts: Sequence[str]) -> None:
+        self.calls += 1
+        if self.calls == self.stop:
+            raise KeyboardInterrupt
+        self.asked[kind] += len(texts)
+        self.first = self.first or len(texts)
+
+    def write(self, prompts: Sequence[str], with_memory: bool, temperature: float, seed: int) -> list[str]:
+        self._call(0, prompts)
+        return super().write(prompts, with_memory, temperature, seed)
+
+    def answer(self, questions: Sequence[str], with_memory: bool) -> list[Answer]:
+        self._call(1, questions)
+        return super().answer(questions, with_memory)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "dataset").iterdir())}
+
+
+@pytest.mark.parametrize("piece", [4, 128])
+def test_a_study_is_the_same_after_kills(
+    base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    monkeypatch.setattr(cache, "PIECE", piece)
+    study(base, tmp_path / "whole")
+    broken, calls = tmp_path / "broken", Counted(base)
+    study(base, tmp_path / "counted", teacher=calls)
+    for _ in range(calls.calls - 1):
+        with pytest.raises(KeyboardInterrupt):
+            study(base, broken, teacher=Counted(base, stop=2))
+        for path in (broken / "cache/open").glob("*.jsonl"):
+            with open(path, "ab") as file:
+                file.write(b'{"key": "sha2')  # a line that was cut off
+    assert not (broken / "dataset").exists()
+    study(base, broken, teacher=Counted(base, stop=2))
+    assert content(broken) == content(tmp_path / "whole") == content(tmp_path / "counted")
+
+
+def test_what_is_known_is_not_asked_again(base: Base, tmp_path: Path) -> None:
+    study(base, tmp_path)
+    cold = content(tmp_path)
+    again = Counted(base)
+    study(base, tmp_path, teacher=again)
+    assert again.asked == [0, 0]
+    assert content(tmp_path) == cold
+    moved = Counted(base)
+    study(base, tmp_path, teacher=moved, context="another base")
+    assert min(moved.asked) > 0
+
+
+def test_a_changed_unit_is_asked_again_and_no_other(base: Base, tmp_path: Path) -> None:
+    first = Counted(base)
+    study(base, tmp_path, teacher=first)
+    before = read_dataset(tmp_path / "dataset", "again")[0]
+    units = UNITS | {"u-1": "amber-heron runs on port 4421."}
+    memory = MEMORY.replace("4417", "4421")
+    changed = Counted(base, memory)
+    study(base, tmp_path, units, memory, changed)
+    after = read_dataset(tmp_path / "dataset", "again")[0]
+    assert 0 < changed.asked[0] < first.asked[0] and 0 < changed.asked[1] < first.asked[1]
+    assert [c for c in before if "u-2" in c.units] == [c for c in after if "u-2" in c.units]
+    assert not [c for c in after if "4417" in c.question + c.answer]
+    back = Counted(base)
+    study(base, tmp_path, teacher=back)
+    assert back.asked == [0, 0] and read_dataset(tmp_path / "dataset", "again")[0] == before
+
+
+def test_work_that_another_memory_left_open_is_kept(base: Base, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        study(base, tmp_path, teacher=Counted(base, stop=3))
+    memory = MEMORY + "- slow-owl runs on port 9.\n"
+    second = Counted(base, memory)
+    study(base, tmp_path, UNITS | {"u-3": "slow-owl runs on port 9."}, memory, second)
+    third = Counted(base, memory)
+    study(base, tmp_path / "cold", UNITS | {"u-3": "slow-owl runs on port 9."}, memory, third)
+    assert 0 < second.first < third.first, "the questions of two units were known"
+
+
+LINES = (
+    "- amber-heron runs on port 4417.\n- amber-heron is owned by Ada.\n- oak logs to `var/oak.txt`.\n"
+    "- oak is written in Zig.\n- elm is written in C.\n- The relay of elm is fir.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "change", "moves"),
+    [
+        ("Which port does amber-heron use?", ("4417", "4418"), True),
+        ("Which port does amber-heron use?", ("Zig", "Ada"), False),
+        ("Who wrote elm?", ("- elm is written in C.\n", ""), True),
+        ("Where does yew log?", ("- elm", "- yew logs to `yew.txt`.\n- elm"), True),
+        ("Where does yew log?", ("- elm", "- ash is a tree.\n- elm"), False),
+        ("What is the relay of elm?", ("relay of elm is fir", "relay of elm is yew"), True),
+    ],
+)
+def test_an_answer_depends_on_the_lines_it_may_come_from(
+    question: str, change: tuple[str, str], moves: bool
+) -> None:
+    assert change[0] in LINES
+    before, after = Evidence(LINES).of(question), Evidence(LINES.replace(*change)).of(question)
+    assert (before != after) == moves
+    assert len(before) <= 3
+
+
+def test_every_line_that_is_said_to_matter_shares_a_telling_word() -> None:
+    assert Evidence(LINES).of("What is it?") == []
+    assert "- amber-heron is owned by Ada." in Evidence(LINES).of("Who is the owner of amber-heron?")
 
 
 def test_the_manifest_names_units_seeds_and_digests(base: Base, tmp_path: Path) -> None:

@@ -173,8 +173,7 @@ def test_equal_prompts_share_out_the_distribution() -> None:
     """Of a hundred rows asked the same, each token has its share to within one row, in every step; rows asked
     something else are drawn on their own."""
     logits = torch.tensor([0.4, 0.3, 0.2, 0.1]).log().expand(200, 4)
-    group = torch.tensor([0] * 100 + [1] * 100)
-    codes = _codes(group, 2, torch.Generator().manual_seed(3))
+    codes = torch.tensor(_codes(["one"] * 100 + ["two"] * 100, 3))
     first, rest = _arithmetic(logits, codes)
     second, _ = _arithmetic(logits, rest)
     for rows in (slice(0, 100), slice(100, 200)):
@@ -188,13 +187,12 @@ def test_equal_prompts_share_out_the_distribution() -> None:
 
 def test_one_row_follows_the_distribution() -> None:
     logits = torch.tensor([[0.6, 0.35, 0.05]]).log()  # the last is less than MIN_P of the first
-    drawn = [
-        int(
-            _arithmetic(
-                logits, _codes(torch.zeros(1, dtype=torch.long), 1, torch.Generator().manual_seed(i))
-            )[0]
-        )
-        for i in range(2000)
-    ]
+    drawn = [int(_arithmetic(logits, torch.tensor(_codes(["one"], i)))[0]) for i in range(2000)]
     assert abs(drawn.count(0) / 2000 - 0.6 / 0.95) < 0.035
     assert drawn.count(2) == 0
+
+
+def test_what_is_drawn_does_not_depend_on_what_else_is_asked() -> None:
+    alone, among = _codes(["one"] * 3, 7), _codes(["two", "one", "two", "one", "one"], 7)
+    assert alone == [among[i] for i in (1, 3, 4)]
+    assert alone != _codes(["one"] * 3, 8)
