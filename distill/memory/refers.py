@@ -75,6 +75,7 @@ ELSEWHERE = re.compile(
     r"\w+s\b:))"
 )
 NOUN = r"(?P<noun>(?:command|script|step|flag|option|setting|table|check|rule|pattern|block)s?)\b"
+POINTED = re.compile(r"(?i)\b(?P<words>(?:this|these|those)\s+(?P<noun>[a-z]{3,}))\b")
 NAMED = re.compile(rf"(?i)\b(?P<words>(?:this|these|that) {NOUN})")  # `this command`, which needs a command
 ASIDE = re.compile(r"\([^()\n]{0,200}\)")  # a statement stands without what it has in brackets
 CODE = re.compile(r"`[^`\n]+`|```|~~~")
@@ -116,6 +117,15 @@ def opening(text: str) -> str | None:
     if not found or SELF.match(text[found.start("words") :]) or _ahead(text, found):
         return None
     return None if IDIOM.search(text[: found.end() + 5]) else found["words"]
+
+
+def within(sentence: str) -> bool:
+    """Whether a sentence has a `this relay` whose noun nothing before that says."""
+    for found in POINTED.finditer(sentence[:SEEN]):
+        own = SELF.match(found.group())
+        if not own and found["noun"].lower().rstrip("s") not in sentence[: found.start()].lower():
+            return not _ahead(sentence, found)
+    return False
 
 
 def elsewhere(text: str, over: str = "") -> str | None:

@@ -17,11 +17,16 @@ from dataclasses import dataclass, field
 
 from distill.memory import sentences
 from distill.memory.files import NEWLINE
+from distill.memory.kind import kind_of
 from distill.memory.markdown import COMMENT, Block, Page, touches
 from distill.memory.refers import opening
 from distill.memory.secrets import MASK
 
 LONG = 120  # characters; a shorter paragraph is one unit however many sentences it has
+FEW = 4  # words; a sentence of a bullet that is split off has as many
+LABEL = re.compile(  # `**Ports:** …`, `src/relay: …`, `relay (the big one) …`
+    r"(?:\[[ xX]\]\s*)?(?:[*_]{2}|[*_`]?[^\s*_`][^*_`\n:–—.]{0,60}[*_`]?(?:\s\([^()\n]*\))?(?::\s|\s[–—-]\s))"
+)
 FENCE = re.compile(r"\s*(?:```|~~~)")
 UNDERLINE = re.compile(r"[\s>]*(?:=+|-+)\s*")
 WORD = re.compile(r"\w")
@@ -240,12 +245,16 @@ def _table(found: Found, block: Block, path: tuple[str, ...]) -> None:
 def _parts(text: str, start: int, end: int, *, whole: bool) -> list[tuple[int, int]]:
     """A paragraph as the parts that stand alone.
 
-    One that is short, or to stay `whole`, is split only where it ends as a lead-in or holds a secret.
+    One that is short, or to stay `whole`, is split only where it ends as a lead-in, holds a secret, or has
+    orders beside other statements and no label, which they would lose.
     """
     raw = text[start:end]
+    parts = sentences.standing(raw)
     if (whole or len(raw) <= LONG) and not raw.rstrip(" *_").endswith(":") and not MASK.search(raw):
-        return [(start, end)]
-    return [(start + a, start + b) for a, b in sentences.standing(raw)]
+        orders = {kind_of(words(raw[a:b])) == "constraint" for a, b in parts}
+        if len(orders) < 2 or LABEL.match(raw) or any(len(raw[a:b].split()) < FEW for a, b in parts):
+            return [(start, end)]
+    return [(start + a, start + b) for a, b in parts]
 
 
 def _visible(page: Page, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from distill.memory.refers import opening
+from distill.memory.refers import opening, within
 
 # What may hold a stop that ends nothing: code, links, addresses, brackets.
 OPAQUE = re.compile(
@@ -17,7 +17,8 @@ LEANS = re.compile(
     r"also|but|and|or|however|instead|therefore|additionally|furthermore|moreover|similarly|likewise|see|e\.g|i\.e|"
     r"for example|for instance|in this case|in that case|in these|if so|if not|the same|the former|"
     r"the latter|both|"
-    r"same|note|examples?|exceptions?|except|unless|finally|first|second|next|after that|when it|if it)\b"
+    r"same|note|examples?|"
+    r"(?:the )?(?:only )?exceptions?|except|unless|finally|first|second|next|after that|when it|if it)\b"
 )
 SHORT = 4  # words; fewer say nothing without what stands above them
 
@@ -42,7 +43,8 @@ def leans(sentence: str) -> bool:
     """Whether a sentence needs the one before it: it is short, starts in lower case, or points back."""
     words = sentence.split()
     first = words[0].lstrip("*_\"'([") if words else ""
-    return len(words) < SHORT or first[:1].islower() or bool(LEANS.match(sentence) or opening(sentence))
+    back = LEANS.match(sentence) or opening(sentence) or within(sentence)
+    return len(words) < SHORT or first[:1].islower() or bool(back)
 
 
 def standing(text: str) -> list[tuple[int, int]]:

@@ -70,6 +70,31 @@ def units(text: str, name: str = "AGENTS.md") -> list[tuple[str, str]]:
             ],
         ),
         ("Short one here. The second stands alone.\n", [("", "Short one here. The second stands alone.")]),
+        # a bullet is split where some of its sentences are orders, unless a label stands for all of them
+        (
+            "- The lamps of the tower are blue. Never paint the tower at night.\n",
+            [("", "The lamps of the tower are blue."), ("", "Never paint the tower at night.")],
+        ),
+        (
+            "- Never paint the tower at night. It would fall.\n",
+            [("", "Never paint the tower at night. It would fall.")],
+        ),
+        (
+            "- The lamps of the tower are blue. The bell of the tower is grey.\n",
+            [("", "The lamps of the tower are blue. The bell of the tower is grey.")],
+        ),
+        (
+            "- **Tower**: lamps are lit at dusk. Never paint the walls at night.\n",
+            [("", "**Tower**: lamps are lit at dusk. Never paint the walls at night.")],
+        ),
+        (
+            "- Blue is for lamps of the tower. Never paint this tower at night.\n",
+            [("", "Blue is for lamps of the tower. Never paint this tower at night.")],
+        ),
+        # a paragraph that points back belongs to the one before it
+        ("The tower is blue.\n\nIt is old.\n", [("", "The tower is blue. It is old.")]),
+        ("Run:\n```\nup\n```\n\nThis lights it.\n", [("", "Run:\n```\nup\n```\n\nThis lights it.")]),
+        ("- The tower\n\n  It is old.\n", [("", "The tower It is old.")]),
         # quotes, rules, HTML, comments, link definitions
         ("> one two\n> three\n", [("", "one two three")]),
         ("---\n\n***\n\n[a]: http://x.y\n", []),
