@@ -14,6 +14,7 @@ from distill.records import MemoryUnit, Span
 
 TODAY = date(2026, 6, 1)
 PAST, COMING = (f"says that it does not hold {when}" for when in ("since 2026-05-01", "from 2027-01-01"))
+LATER = "its field valid_at says that it holds only from 2027-01-01"
 FIRST = "it names a path, “lamps/blue.md”, and paths move first"
 THROUGH = "it stood through later work on its file since {}"
 
@@ -124,6 +125,8 @@ def test_the_role_of_a_file(source: str, why: str | None) -> None:
         ({"invalid_at": "2026-05-01T10:00:00Z"}, False, f"its field invalid_at {PAST}"),
         ({"invalid_at": "soon"}, False, "its field invalid_at says that it does not hold (soon)"),
         ({"invalid_at": None, "expired_at": ""}, True, None),
+        ({"valid_at": "2026-05-01T10:00:00Z"}, True, None),
+        ({"valid_at": "2027-01-01T00:00:00Z"}, False, LATER),
         ({"read_only": True, "invalid_at": "2026-05-01"}, False, f"its field invalid_at {PAST}"),
     ],
 )  # fmt: skip

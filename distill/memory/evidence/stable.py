@@ -223,6 +223,9 @@ def _field(evidence: Evidence) -> tuple[bool, str] | None:
         end = _date(value)
         when = f"since {end}" if end and end <= today else f"from {end}" if end else f"({value})"
         return False, f"its field {key} says that it does not hold {when}"
+    begin = _date(known.get("valid_at"))
+    if begin and begin > today:
+        return False, f"its field valid_at says that it holds only from {begin}"
     status = str(known.get("status", "")).strip().lower()
     if status in GONE_STATUS:
         return False, f"its status is {status}"
