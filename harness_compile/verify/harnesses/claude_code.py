@@ -20,6 +20,7 @@ from harness_compile.verify.harnesses.base import (
     on_path,
     renamed,
 )
+from harness_compile.verify.harnesses.dialogue import Dialogue, sdk_answer
 from harness_compile.verify.live.place import Place
 
 ALLOWED = "Bash,Read,Write,Edit,NotebookEdit,WebFetch,WebSearch,Agent,Skill"
@@ -59,6 +60,19 @@ def start(program: Program, place: Place, url: str, prompt: str) -> Start:
     words = ("-p", prompt, "--output-format", "json", "--allowedTools", allowed)
     env = {**ENV, "ANTHROPIC_BASE_URL": url}
     return Start((*program.argv, *words), env)
+
+
+def asked(program: Program, place: Place, url: str, prompt: str) -> Start:
+    """The same run, held by a program that is asked for permission, as the SDK does it."""
+    plain = start(program, place, url, prompt)
+    words = ("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
+    at = plain.argv.index("--allowedTools")
+    argv = (*program.argv, *words, "--permission-prompt-tool", "stdio", *plain.argv[at:])
+    return Start(argv, plain.env)
+
+
+def user_line(prompt: str) -> dict[str, Any]:
+    return {"type": "user", "message": {"role": "user", "content": [{"type": "text", "text": prompt}]}}
 
 
 def native(call: dict[str, Any], place: Place) -> Native | None:
@@ -119,4 +133,5 @@ DRIVER = Driver(
     begin=40,
     turn=8,
     only={"permission": hooks_off},
+    dialogue=Dialogue(asked, sdk_answer, lambda line: line.get("type") == "result", user_line),
 )

@@ -77,6 +77,7 @@ DRIVER = Driver(
     agent=agent,
     how="pip",
     mcp=mcp,
+    dialogue="without its own screen it runs what a hook asks about, so an ask is a refusal there",
     words=((r"blocked by hook", "hook"), (r"is not a valid tool", "toolset")),
     begin=90,
     turn=15,

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness_compile.backends.base import folder
 from harness_compile.verify.harnesses.base import Driver, Native, Program, Start, python_of, renamed
+from harness_compile.verify.harnesses.dialogue import Dialogue
 from harness_compile.verify.live.place import Place
 
 AGENT = Path(__file__).with_name("deepagents_agent.py")
@@ -29,6 +30,18 @@ def prepare(place: Place, url: str) -> None:
 def start(program: Program, place: Place, url: str, prompt: str) -> Start:
     bundle = place.project / folder("deepagents")
     return Start((*program.argv, str(bundle), str(place.project), f"{url}/v1", prompt))
+
+
+def asked(program: Program, place: Place, url: str, prompt: str) -> Start:
+    """The same run, with somebody at its standard input."""
+    return Start((*start(program, place, url, prompt).argv, "asking"))
+
+
+def answer(line: dict[str, Any], yes: bool) -> dict[str, Any] | None:
+    if "asks" not in line:
+        return None
+    said = {"type": "approve"} if yes else {"type": "reject", "message": "somebody says no"}
+    return {"decisions": [said for one in line["asks"] for _ in one["action_requests"]]}
 
 
 def native(call: dict[str, Any], place: Place) -> Native | None:
@@ -55,6 +68,7 @@ DRIVER = Driver(
     own="extension",
     how="pip",
     beside=("langchain-openai",),
+    dialogue=Dialogue(asked, answer, lambda line: "said" in line),
     words=((r"is not a valid tool", "toolset"),),
     begin=60,
     turn=8,

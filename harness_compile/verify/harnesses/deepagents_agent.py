@@ -1,10 +1,11 @@
-"""A guarded DeepAgents agent that does one turn: FOLDER PROJECT URL PROMPT on the command line.
+"""A guarded DeepAgents agent that does one turn: FOLDER PROJECT URL PROMPT [asking] on the command line.
 
 Run by the python that has `deepagents`; needs nothing of this project but the bundle's FOLDER.
 """
 
 # pyright: reportMissingImports=false
 
+import json
 import sys
 from importlib.metadata import version
 
@@ -12,7 +13,7 @@ if sys.argv[1:] == ["--version"]:
     print(version("deepagents"))
     raise SystemExit
 
-folder, project, url, prompt = sys.argv[1:5]
+folder, project, url, prompt, *asking = sys.argv[1:]
 sys.path.append(folder)
 
 from deepagents.backends import LocalShellBackend  # noqa: E402
@@ -29,7 +30,10 @@ agent = create_guarded_agent(model, backend=backend, checkpointer=InMemorySaver(
 config = {"recursion_limit": 400, "configurable": {"thread_id": "live"}}
 given = {"messages": [{"role": "user", "content": prompt}]}
 state = agent.invoke(given, config)
-while state.get("__interrupt__"):  # nobody is there: every question is answered with no
-    no = {"decisions": [{"type": "reject", "message": "nobody is there"}]}
-    state = agent.invoke(Command(resume=no), config)
-print(state["messages"][-1].content)
+while state.get("__interrupt__"):  # where nobody is there, every question is answered with no
+    decisions = [{"type": "reject", "message": "nobody is there"}]
+    if asking:
+        print(json.dumps({"asks": [one.value for one in state["__interrupt__"]]}), flush=True)
+        decisions = json.loads(sys.stdin.readline())["decisions"]
+    state = agent.invoke(Command(resume={"decisions": decisions}), config)
+print(json.dumps({"said": state["messages"][-1].content}))

@@ -20,6 +20,7 @@ from harness_compile.verify.harnesses.base import (
     on_path,
     renamed,
 )
+from harness_compile.verify.harnesses.dialogue import Dialogue, sdk_answer
 from harness_compile.verify.live.place import Place
 from harness_compile.verify.scripted_model import MODEL
 
@@ -38,10 +39,22 @@ def prepare(place: Place, url: str) -> None:
     """Nothing: no login on the local backend."""
 
 
+WORDS = ("--backend", "local", "--model", f"lmstudio/{MODEL}", "--new-agent")
+
+
 def start(program: Program, place: Place, url: str, prompt: str) -> Start:
-    words = ("-p", prompt, "--backend", "local", "--model", f"lmstudio/{MODEL}", "--new-agent")
     env = {**ENV, "LMSTUDIO_BASE_URL": f"{url}/v1"}
-    return Start((*program.argv, *words, "--output-format", "json"), env)
+    return Start((*program.argv, "-p", prompt, *WORDS, "--output-format", "json"), env)
+
+
+def asked(program: Program, place: Place, url: str, prompt: str) -> Start:
+    """The same run, held by a program that is asked for permission, as the SDK does it."""
+    words = ("-p", *WORDS, "--input-format", "stream-json", "--output-format", "stream-json")
+    return Start((*program.argv, *words), {**ENV, "LMSTUDIO_BASE_URL": f"{url}/v1"})
+
+
+def user_line(prompt: str) -> dict[str, Any]:
+    return {"type": "user", "message": {"role": "user", "content": prompt}}
 
 
 def native(call: dict[str, Any], place: Place) -> Native | None:
@@ -92,4 +105,5 @@ DRIVER = Driver(
     begin=60,
     turn=10,
     only={"hook": mod_off, "permission": rules_alone},
+    dialogue=Dialogue(asked, sdk_answer, lambda line: line.get("type") == "result", user_line),
 )

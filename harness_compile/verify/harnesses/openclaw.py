@@ -90,6 +90,7 @@ DRIVER = Driver(
     native=native,
     own="extension",
     mcp=mcp,
+    dialogue="it asks in a chat, by a gateway and a client with the scope operator.approvals",
     words=((r"Plugin approval unavailable|approval", "extension"),),
     begin=150,
     turn=15,

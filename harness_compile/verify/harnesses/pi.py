@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness_compile.verify.harnesses.base import Driver, Native, Program, Start, npm_program, renamed
+from harness_compile.verify.harnesses.dialogue import Dialogue
 from harness_compile.verify.live.place import Place
 from harness_compile.verify.scripted_model import MODEL
 
@@ -30,9 +31,27 @@ def prepare(place: Place, url: str) -> None:
     path.write_text(json.dumps({"providers": {"script": provider}}))
 
 
+WORDS = ("--offline", "--provider", "script", "--model", MODEL)
+ENV = {"PI_OFFLINE": "1", "PI_TELEMETRY": "0"}
+
+
 def start(program: Program, place: Place, url: str, prompt: str) -> Start:
-    words = ("--mode", "json", "--offline", "--provider", "script", "--model", MODEL, "-p", prompt)
-    return Start((*program.argv, *words), {"PI_OFFLINE": "1", "PI_TELEMETRY": "0"})
+    return Start((*program.argv, "--mode", "json", *WORDS, "-p", prompt), ENV)
+
+
+def asked(program: Program, place: Place, url: str, prompt: str) -> Start:
+    """RPC: whoever holds the program shows its dialogs."""
+    return Start((*program.argv, "--mode", "rpc", *WORDS), ENV)
+
+
+def answer(line: dict[str, Any], yes: bool) -> dict[str, Any] | None:
+    if line.get("type") != "extension_ui_request" or line.get("method") != "confirm":
+        return None
+    return {"type": "extension_ui_response", "id": line.get("id"), "confirmed": yes}
+
+
+def user_line(prompt: str) -> dict[str, Any]:
+    return {"id": "1", "type": "prompt", "message": prompt}
 
 
 def native(call: dict[str, Any], place: Place) -> Native | None:
@@ -61,6 +80,7 @@ DRIVER = Driver(
     own="extension",
     mcp=mcp,
     words=((r"^Tool \w+ not found", "toolset"),),
+    dialogue=Dialogue(asked, answer, lambda line: line.get("type") == "agent_settled", user_line),
     begin=40,
     turn=8,
 )

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,8 +149,11 @@ class Session:
 
     # -- doing it
 
-    def drive(self, program: Program, limit: float | None = None) -> tuple[Ended, list[Seen]]:
-        """Run the harness, and say what came of every probe. Raises OSError."""
+    def drive(
+        self, program: Program, asking: Callable[[str, float], Ended] | None = None
+    ) -> tuple[Ended, list[Seen]]:
+        """Run the harness, and say what came of every probe. `asking` runs it in place of `run`, where
+        somebody is there, with the model at an address and for so many seconds. Raises OSError."""
         script = self.script()
         main = len(script.parts) - 1
 
@@ -169,9 +172,12 @@ class Session:
                 self.driver.mcp(self.place, servers)
             self.driver.prepare(self.place, model.url)
             words = self.prompt.call.get("prompt", PROMPT) if self.prompt else PROMPT
-            start = self.driver.start(program, self.place, model.url, words)
-            late = limit or self.driver.begin + self.driver.turn * (len(self.steps) + 10)
-            ended = run(start, self.place, program, model.url, late)
+            late = self.driver.begin + self.driver.turn * (len(self.steps) + 10)
+            if asking is not None:
+                ended = asking(model.url, late)
+            else:
+                start = self.driver.start(program, self.place, model.url, words)
+                ended = run(start, self.place, program, model.url, late)
             if self.steps and not self.steps[-1].closed:
                 self.close(self.steps[-1])
             return ended, self.judged(model, main)

@@ -24,6 +24,14 @@ def show(live: Live, *, every: bool = False) -> None:
         out.print(table(COLUMNS, [_cells(row) for row in shown]))
     for rule, rows in by_rule(live.rows):
         out.print(Text(f"  {printable(rule)}: {summary(rows)}"), soft_wrap=True)
+    for one in live.questions:
+        style = "green" if one.good else "red"
+        came = f"{'asked' if one.asked else 'not asked'}, {'ran' if one.ran else 'did not run'}"
+        words = f"  {one.rule}, answered {one.answer}: {one.call}: {came}"
+        out.print(Text(printable(words), style), soft_wrap=True)
+    if live.unasked:
+        words = f"  questions with somebody there are not verified: {live.unasked}"
+        out.print(Text(words, "yellow"), soft_wrap=True)
     count = sum(row.good is True for row in live.rows)
     tried = sum(row.good is not None for row in live.rows)
     version = live.version if live.version == live.pinned else f"{live.version} (known: {live.pinned})"

@@ -22,6 +22,7 @@ from harness_compile.rules import Bundle, Mechanism, Rule
 from harness_compile.runtime import guard
 from harness_compile.verify.harnesses import drivers
 from harness_compile.verify.harnesses.base import Driver, Ended, Program, version_of
+from harness_compile.verify.live.asking import Question, asked
 from harness_compile.verify.live.place import Place, throw_away
 from harness_compile.verify.live.probes import Observed, Probe, named_programs, probes
 from harness_compile.verify.live.session import Seen, Session
@@ -46,7 +47,8 @@ class Row(Record):
 
 
 class Live(Record):
-    """What a harness did with a bundle. `version` is what the program said of itself."""
+    """What a harness did with a bundle. `version` is what the program said of itself. `questions` were asked
+    with somebody there; `unasked` says why none were, though a rule asks."""
 
     harness: str
     pinned: str
@@ -56,6 +58,8 @@ class Live(Record):
     only: Mechanism | None = None
     digest: str = ""  # of the bundle
     rows: tuple[Row, ...] = ()
+    questions: tuple[Question, ...] = ()
+    unasked: str = ""
     sessions: int = 0
     seconds: float = 0.0
 
@@ -119,7 +123,11 @@ def verify_live(
             told(f"{said.harness}: ended with {ended.status}: {(ended.err or ended.out).strip()[-600:]}")
         told(f"{said.harness}: {len(seen)} of {len(found)} cases, session {sessions}")
     rows = [row(one, only) for one in sorted(seen, key=lambda one: found.index(one.probe))]
+    questions, unasked = (), ""
+    if only is None:
+        questions, unasked = asked(driver, program, place, said, policy, found, installing)
     good = all(one.good is not False for one in rows) and any(one.good for one in rows)
+    good = good and all(one.good for one in questions)
     if only is not None:
         good = good and bool(rows)
     return Live(
@@ -130,6 +138,8 @@ def verify_live(
         only=only,
         digest=digest_of(said),
         rows=tuple(rows),
+        questions=questions,
+        unasked=unasked,
         sessions=sessions,
         seconds=round(time.monotonic() - begun, 1),
     )
