@@ -27,10 +27,15 @@ ASKS = {
     [
         ("claude_code", ASKS, {"behavior": "allow", "updatedInput": {"command": "ls"}}, {"behavior": "deny"}),
         ("letta_code", ASKS, {"behavior": "allow", "updatedInput": {"command": "ls"}}, {"behavior": "deny"}),
-        ("pi", {"type": "extension_ui_request", "method": "confirm", "id": "7"}, {"confirmed": True, "id": "7"}, {"confirmed": False, "id": "7"}),
+        (
+            "pi",
+            {"type": "extension_ui_request", "method": "confirm", "id": "7"},
+            {"confirmed": True, "id": "7"},
+            {"confirmed": False, "id": "7"},
+        ),
         ("deepagents", {"asks": [{"action_requests": [{}]}]}, {"type": "approve"}, {"type": "reject"}),
     ],
-)  # fmt: skip
+)
 def test_each_harness_is_answered_in_its_own_words(
     name: str, line: dict[str, Any], yes: dict[str, Any], no: dict[str, Any]
 ) -> None:
