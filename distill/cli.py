@@ -1,4 +1,4 @@
-"""The command line of `distill`, in the order of the flow. With `flow.py`, where a Recipe is taken apart.
+"""The command line of `distill`, in the order of the flow. `planned.py` and `flow.py` see a Recipe as well.
 
 A command reads files, writes files, prints one table and the next command. Commands that need torch import it
 inside their own function, so that those of the floor work without it.
@@ -16,15 +16,14 @@ import typer
 
 import distill
 from distill import plan as planning
+from distill import planned as stages
 from distill import screen
 from distill.bar import Bars
-from distill.errors import Exit, OverwriteError, StaleError, faults, printable
+from distill.errors import Exit, OverwriteError, faults, printable
 from distill.life import commands
-from distill.memory import Memory, common, find_memory, read, residual, store, unchanged
-from distill.memory.evidence.judge import Judged, judge
-from distill.recipe import Recipe, load, recipe_digest
-from distill.records import Header, Plan, Route, digest_file, digest_of, read_jsonl, write_atomic, write_jsonl
-from distill.stage import Run, require
+from distill.memory import find_memory, residual
+from distill.recipe import Recipe, load
+from distill.records import write_atomic
 from distill.starter import starter
 
 MOST = 60  # rows of a plan that are printed without --all
@@ -104,7 +103,7 @@ def init(
 def read_command(recipe: RecipePath, sets: Sets = None, as_json: Json = False) -> None:
     """Read the memory into units: one statement each, with its file, line and bytes."""
     said = load(recipe, sets or [])
-    memory = _read(said)
+    memory = stages.reading(said)
     if as_json:
         screen.print_json({"units": memory.units, "inputs": memory.inputs(), "warnings": memory.warnings})
     else:
@@ -130,8 +129,8 @@ def plan_command(
 ) -> None:
     """Decide for each unit where it will live, and say why; write what stays in context beside it."""
     said = load(recipe, sets or [])
-    memory = _memory(said, recipe, sets)
-    plan, given, judged = _plan(said, memory)
+    memory = stages.memory_of(said, _commands(recipe, sets))
+    plan, given, judged = stages.planning_of(said, memory)
     if explain is not None:
         screen.show_unit(planning.explained(judged, plan, given, explain), as_json=as_json)
         return
@@ -161,7 +160,7 @@ def synth(recipe: RecipePath, sets: Sets = None) -> None:
 
     said, bars = load(recipe, sets or []), Bars()
     with bars:
-        manifest = flow.synth(flow.prepare(said, *_planned(said, recipe, sets)), bars)
+        manifest = flow.synth(flow.prepare(said, *stages.planned(said, _commands(recipe, sets))), bars)
     screen.show_synthesis(manifest, str(said.out / "synth" / "dataset"), _command("train", recipe, sets))
 
 
@@ -179,7 +178,7 @@ def train(
 
     said, bars = load(recipe, sets or []), Bars()
     with bars:
-        job = flow.prepare(said, *_planned(said, recipe, sets))
+        job = flow.prepare(said, *stages.planned(said, _commands(recipe, sets)))
         flow.synth(job, bars, only=_command("synth", recipe, sets))
         if not resume:
             flow.restart(said)
@@ -195,7 +194,7 @@ def check(recipe: RecipePath, sets: Sets = None) -> None:
 
     said, bars = load(recipe, sets or []), Bars()
     with bars:
-        job = flow.prepare(said, *_guarded(said, _planned(said, recipe, sets)))
+        job = flow.prepare(said, *_ready(said, recipe, sets))
         flow.synth(job, bars, only=_command("synth", recipe, sets))
         flow.train(job, bars, only=_command("train", recipe, sets))
         report = flow.check(job, bars)
@@ -213,7 +212,7 @@ def run(recipe: RecipePath, sets: Sets = None) -> None:
 
     said, bars = load(recipe, sets or []), Bars()
     with bars:
-        job = flow.prepare(said, *_guarded(said, _planned(said, recipe, sets, redo=True)))
+        job = flow.prepare(said, *_ready(said, recipe, sets, redo=True))
         screen.show_again(flow.again(job))
         flow.synth(job, bars)
         flow.train(job, bars)
@@ -265,124 +264,21 @@ def ask(
     print("\n".join(printable(line) for line in flow.ask(run, question, arm.value).splitlines()))
 
 
+def _ready(said: Recipe, recipe: Path, sets: list[str] | None, redo: bool = False) -> tuple[Any, ...]:
+    """What the stages with a model begin with: memory, plan and guard."""
+    return stages.guarded_by(said, stages.planned(said, _commands(recipe, sets), redo))
+
+
+def _commands(recipe: Path, sets: list[str] | None) -> stages.Command:
+    """The command lines of the stages of one recipe."""
+    return lambda name: _command(name, recipe, sets)
+
+
 def _command(name: str, recipe: Path, sets: list[str] | None) -> str:
     """The command line of another stage of the same recipe."""
     return shlex.join(
         ["distill", name, str(recipe), *(word for text in sets or [] for word in ("--set", text))]
     )
-
-
-def _sources(said: Recipe) -> Memory:
-    """Read the recipe's sources as they are now."""
-    return read(_places(said))
-
-
-def _places(said: Recipe) -> list[tuple[str, Path, dict[str, str]]]:
-    return [(source.format, source.path, source.fields) for source in said.memory.sources]
-
-
-def _read(said: Recipe) -> Memory:
-    """The stage `read`: read the sources and store them."""
-    memory, run = _sources(said), Run(said.out)
-    store.save(memory, run.units, run.memory)
-    return memory
-
-
-def _memory(said: Recipe, recipe: Path, sets: list[str] | None) -> Memory:
-    """The stored memory, read first where nothing is stored yet. Raises StaleError when a source has changed
-    since.
-    """
-    run, again = Run(said.out), _command("read", recipe, sets)
-    if not run.units.exists():
-        return _read(said)
-    memory = store.load(run.units, run.memory, f"run `{again}` again")
-    if unchanged(memory, _places(said)):
-        return memory
-    before, now = memory.inputs(), _sources(said).inputs()
-    moved = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-    if moved:
-        names = ", ".join(moved[:3]) + (f" and {len(moved) - 3} more" if len(moved) > 3 else "")
-        raise StaleError(f"is stale: {names} changed since", file=run.units, mend=f"run `{again}` again")
-    return memory
-
-
-def _plan(said: Recipe, memory: Memory) -> tuple[Plan, planning.Given, Judged]:
-    """The stage `plan`: judge and route the units; store the residual first, so that a plan is whole."""
-    run, inputs = Run(said.out), _plan_inputs(said)
-    stable = said.memory.stable
-    root, settings = (common(_places(said)), stable.model_dump()) if stable else (None, {})
-    judged = judge(memory, root, **settings)
-    overrides = [planning.Override(item.unit, item.to, item.because) for item in said.route.overrides]
-    given = planning.Given(overrides, judged.against, _lowered(said, judged.memory))
-    plan = planning.settle(planning.route(judged.memory.units, given), memory)
-    store.save_residual(run.residual, residual(memory, planning.away(plan)), inputs)
-    write_jsonl(run.plan, Header(kind="plan", inputs=inputs), plan.routes)
-    return plan, given, judged
-
-
-def _lowered(said: Recipe, memory: Memory) -> dict[str, str] | None:
-    """The units that every harness of the recipe says exactly, and the words of their rules; None where the
-    recipe names no harness."""
-    if not said.harness.targets:
-        return None
-    from harness_compile import bundle
-    from harness_compile.backends import backend
-    from harness_compile.backends.base import Options
-
-    lowered, options = bundle.lower_memory(memory), Options(on_error=said.harness.on_error)
-    compiled = [bundle.compile_lowered(lowered, backend(name), options) for name in said.harness.targets]
-    lost = {gap.rule for one in compiled for gap in one.bundle.gaps}
-    whole = (one for one in lowered.account.units if one.rules and not one.left)
-    exact = (one for one in whole if lost.isdisjoint(one.rules))
-    return {one.unit: "; ".join(lowered.account.words[rule] for rule in one.rules) for one in exact}
-
-
-def _guarded(said: Recipe, planned: tuple[Memory, Plan]) -> tuple[Memory, Plan, Any]:
-    """Memory, plan, and the guard of the recipe's first harness, compiled into the run directory: a function
-    from a call to why it does not run. No guard where nothing asks for one."""
-    memory, plan = planned
-    if not said.harness.targets or "deployed" not in said.check.arms:
-        return memory, plan, None
-    from harness_compile import bundle
-    from harness_compile.backends import backend
-    from harness_compile.backends.base import Options
-    from harness_compile.verify.compliance import guarded
-
-    target, options = backend(said.harness.targets[0]), Options(on_error=said.harness.on_error)
-    compiled = bundle.compile_lowered(bundle.lower_memory(memory), target, options)
-    place = bundle.write(compiled, said.out / "harness", force=True)
-
-    def why_not(call: dict[str, Any]) -> str | None:
-        decision = guarded(place, call)
-        return decision.message if decision.stops else None
-
-    return memory, plan, why_not
-
-
-def _plan_inputs(said: Recipe) -> dict[str, str]:
-    stable = said.memory.stable and said.memory.stable.model_dump()
-    route = digest_of([recipe_digest(said, "route", "harness"), stable])
-    return {"memory": digest_file(Run(said.out).units), "route": route}
-
-
-def _planned(said: Recipe, recipe: Path, sets: list[str] | None, redo: bool = False) -> tuple[Memory, Plan]:
-    """What later stages begin with: memory and plan, made first where none are; with `redo` also where they
-    are stale. Raises StaleError otherwise."""
-    path, again = Run(said.out).plan, _command("plan", recipe, sets)
-    try:
-        memory = _memory(said, recipe, sets)
-    except StaleError:
-        if not redo:
-            raise
-        memory = _read(said)
-    if path.exists():
-        try:
-            require(path, again, _plan_inputs(said))
-            return memory, Plan(routes=tuple(read_jsonl(path, Route, mend=f"run `{again}` again")[1]))
-        except StaleError:
-            if not redo:
-                raise
-    return memory, _plan(said, memory)[0]
 
 
 app.add_typer(commands.app)

@@ -14,6 +14,7 @@ from distill import cli
 from distill.cli import app
 from distill.errors import StaleError
 from distill.memory import store
+from distill.planned import planned
 from distill.recipe import load
 from distill.records import Plan, Route, read_jsonl
 from distill.stage import Run, fresh
@@ -340,26 +341,26 @@ def test_a_stage_refuses_what_moved_and_names_the_command(place: Path, spoil, se
 
 def test_later_stages_begin_with_a_plan_that_fits(place: Path) -> None:
     recipe = Path("r.yaml")
-    memory, plan = cli._planned(load(recipe), recipe, None)
-    assert cli._planned(load(recipe), recipe, None) == (memory, plan)
+    memory, plan = planned(load(recipe), cli._commands(recipe, None))
+    assert planned(load(recipe), cli._commands(recipe, None)) == (memory, plan)
     sets = ["route.overrides=[{unit: x, to: tokens}]"]
     with pytest.raises(
         StaleError, match=r"plan\.jsonl: is stale: route changed; run `distill plan r\.yaml --set"
     ):
-        cli._planned(load(recipe, sets), recipe, sets)
+        planned(load(recipe, sets), cli._commands(recipe, sets))
     Path("AGENTS.md").write_text("- Other words.\n")
     said("read", "r.yaml")
     with pytest.raises(
         StaleError, match=r"plan\.jsonl: is stale: memory changed; run `distill plan r\.yaml` again"
     ):
-        cli._planned(load(recipe), recipe, None)
+        planned(load(recipe), cli._commands(recipe, None))
 
 
 def test_ctrl_c_names_the_command_that_resumes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("distill.cli.store.save", interrupted)
+    monkeypatch.setattr("distill.planned.store.save", interrupted)
     monkeypatch.setattr(sys, "argv", ["distill", "read", "r.yaml"])
     result = run("read", "r.yaml")
     assert (result.stderr, result.exit_code) == ("stopped; `distill read r.yaml` resumes\n", 130)

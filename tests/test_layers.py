@@ -37,6 +37,7 @@ FLOOR = (
     "starter",
     "yaml_lines",
 )
+KNOWING = {f"distill.{name}" for name in ("cli", "flow", "planned", "starter", "recipe", "life.commands")}
 PACKAGES = [name for name in ("distill", "harness_compile") if (ROOT / name).is_dir()]
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -82,7 +83,7 @@ def test_the_compiler_imports_the_floor_and_nothing_else_of_distill(name: str) -
 
 @pytest.mark.parametrize("name", list(modules("distill")))
 def test_only_the_command_line_knows_the_compiler_and_the_recipe(name: str) -> None:
-    if name not in ("distill.cli", "distill.flow", "distill.starter", "distill.recipe"):
+    if name not in KNOWING:
         assert not {
             module for module in imports(name) if module.startswith(("harness_compile", "distill.recipe"))
         }
