@@ -83,6 +83,14 @@ def print_report(report: Report, console: Console | None = None) -> None:
         console.print(
             Text.assemble(f"{gate.name}: ", (GATES[gate.passed], GATE_STYLES[gate.passed]), f", {gate.words}")
         )
+    for more in report.tables:
+        console.print()
+        shown = Table(box=None, pad_edge=False, header_style="dim", title=more.title, title_justify="left")
+        for head in more.columns:
+            shown.add_column(head)
+        for row in more.rows:
+            shown.add_row(*(Text(printable(cell)) for cell in row))
+        console.print(shown)
     for warning in report.warnings:
         console.print(Text(f"warning: {printable(warning)}", style="yellow"))
     gone = lost(report)
