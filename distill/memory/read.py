@@ -19,6 +19,7 @@ from typing import get_args
 from distill.errors import BadMemoryError
 from distill.memory.chain import Entry, Loaded, Loader, Place, Said, boundary, walk
 from distill.memory.documents import Carrier, Document, Memory, Part
+from distill.memory.evidence.hostile import between
 from distill.memory.evidence.personal import veil
 from distill.memory.evidence.stable import passing
 from distill.memory.files import Lines, read_text
@@ -28,9 +29,10 @@ from distill.memory.formats.jsontext import unescape
 from distill.memory.formats.sessions import Message, evidence, read_log
 from distill.memory.formats.table import FORMATS, guess
 from distill.memory.kind import kind_of
-from distill.memory.markdown import parse, touches
+from distill.memory.markdown import Page, parse, touches
 from distill.memory.refers import outside
 from distill.memory.secrets import MASK, mask
+from distill.memory.segment import Carrier as Held
 from distill.memory.segment import Piece, segment, words
 from distill.records import Kind, Level, MemoryUnit, Scope, Span, digest, digest_file
 
@@ -39,6 +41,7 @@ ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)")
 ESCAPE_TWICE = re.compile(r"\\\\(?:u[0-9a-fA-F]{4}|\\.|.)|\\(?:u[0-9a-fA-F]{4}|.)")  # JSON within JSON
 WORDS = re.compile(r"[^\W_]+")
 SLUG = 28  # characters
+Read = tuple[Document, list[MemoryUnit], list[str]]  # with warnings
 LEVELS: tuple[Level, ...] = get_args(Level)  # from the broadest
 
 
@@ -59,8 +62,9 @@ class Found:
             self.walks[path] = walk(path)
         return self.walks[path]
 
-    def add(self, document: Document, units: list[MemoryUnit]) -> None:
+    def add(self, document: Document, units: list[MemoryUnit], warnings: Iterable[str] = ()) -> None:
         self.documents.append(document)
+        self.warnings += warnings
         _join(self.units, units)
 
 
@@ -171,13 +175,22 @@ def _messages(found: Found) -> Iterator[Message]:
         yield from messages
 
 
-def _markdown(loaded: Loaded) -> tuple[Document, list[MemoryUnit]]:
+def _unsaid(text: str, page: Page, pieces: list[Piece], held: list[Held]) -> list[tuple[int, int, str]]:
+    """Hostile words of a page that are in no unit, and that an agent would read all the same."""
+    return between(text, [*((one.start, one.end) for one in (*pieces, *held)), *page.hidden])
+
+
+def _told(name: str, line: int, why: str) -> str:
+    return f"{name}:{line}: stands in no unit and is kept from the teacher: {veil(why)[0]}"
+
+
+def _markdown(loaded: Loaded) -> Read:
     raw = loaded.text.encode()
     document = Document(path=loaded.name, digest=digest(raw), scope=loaded.scope, text=loaded.masked)
     if loaded.page is None:
-        return document.model_copy(update={"format": "other"}), []
+        return document.model_copy(update={"format": "other"}), [], []
     if loaded.pointer:
-        return document.model_copy(update={"hidden": ((0, len(raw)),)}), []
+        return document.model_copy(update={"hidden": ((0, len(raw)),)}), [], []
     lines, starts = Lines(loaded.masked), _starts(raw)
     pieces, carriers = segment(loaded.page, loaded.path.name)
     said, units = loaded.said, []
@@ -191,25 +204,30 @@ def _markdown(loaded: Loaded) -> tuple[Document, list[MemoryUnit]]:
         units.append(
             _unit(text, heading, said.kind or kind_of(text), loaded.scope, span, secret, own, piece.led)
         )
-    at = lines.byte
+    at, unsaid = lines.byte, _unsaid(loaded.masked, loaded.page, pieces, carriers)
     held = [*((one.start, one.end, one.reach) for one in carriers), *said.carriers]
-    return document.model_copy(
-        update={
-            "marks": dict(said.marks),
-            "hidden": tuple((at(start), at(end)) for start, end in loaded.page.hidden),
-            "carriers": tuple(Carrier(start=at(a), end=at(b), reach=at(c)) for a, b, c in held),
-        }
-    ), units
+    hidden = [*loaded.page.hidden, *((start, end) for start, end, _ in unsaid)]
+    return (
+        document.model_copy(
+            update={
+                "marks": dict(said.marks),
+                "hidden": tuple((at(start), at(end)) for start, end in sorted(hidden)),
+                "carriers": tuple(Carrier(start=at(a), end=at(b), reach=at(c)) for a, b, c in held),
+            }
+        ),
+        units,
+        [_told(loaded.name, lines.at(start) + 1, why) for start, _, why in unsaid],
+    )
 
 
-def _blocks(entry: Entry, name: str) -> tuple[Document, list[MemoryUnit]]:
+def _blocks(entry: Entry, name: str) -> Read:
     """The blocks of a JSON file: each its own piece of Markdown."""
     original = read_text(entry.path)
     raw = original.encode()
     twice = original.lstrip("\ufeff \t\r\n").startswith('"')
     masked, masks = mask(original, _unescaped(original, ESCAPE_TWICE if twice else ESCAPE))
     lines, starts = Lines(masked), _starts(raw)
-    parts, hidden, held, units = [], [], [], []
+    parts, hidden, held, units, warnings = [], [], [], [], []
     for value in values(masked, entry.path):
         text, offsets = unescape(masked[value.start : value.end], value.layers)
         page = parse(text, imports=False)
@@ -225,21 +243,28 @@ def _blocks(entry: Entry, name: str) -> tuple[Document, list[MemoryUnit]]:
             )
         at = lines.byte
         parts.append(Part(start=at(value.start), end=at(value.end), layers=value.layers, label=value.label))
-        hidden += [(at(place[start]), at(place[end])) for start, end in page.hidden]
+        unsaid = _unsaid(text, page, pieces, carriers)
+        warnings += [_told(name, lines.at(place[start]) + 1, why) for start, _, why in unsaid]
+        out = [*page.hidden, *((start, end) for start, end, _ in unsaid)]
+        hidden += [(at(place[start]), at(place[end])) for start, end in out]
         held += [(at(place[one.start]), at(place[one.end]), at(place[one.reach])) for one in carriers]
-    return Document(
-        path=name,
-        digest=digest(raw),
-        scope=entry.scope,
-        format="json",
-        text=masked,
-        hidden=tuple(sorted(hidden)),
-        carriers=tuple(Carrier(start=a, end=b, reach=c) for a, b, c in held),
-        parts=tuple(parts),
-    ), units
+    return (
+        Document(
+            path=name,
+            digest=digest(raw),
+            scope=entry.scope,
+            format="json",
+            text=masked,
+            hidden=tuple(sorted(hidden)),
+            carriers=tuple(Carrier(start=a, end=b, reach=c) for a, b, c in held),
+            parts=tuple(parts),
+        ),
+        units,
+        warnings,
+    )
 
 
-def _rows(path: Path, name: str, fields: Mapping[str, str]) -> tuple[Document, list[MemoryUnit]]:
+def _rows(path: Path, name: str, fields: Mapping[str, str]) -> Read:
     """The rows of an export."""
     original = read_text(path)
     raw, listed = original.encode(), path.suffix.lower() == ".json"
@@ -257,7 +282,7 @@ def _rows(path: Path, name: str, fields: Mapping[str, str]) -> tuple[Document, l
             units.append(_unit(text, (), kind, scope, span, secret, row.marks))
     form = "rows" if listed else "jsonl"
     kept = tuple(parts) if listed else ()
-    return Document(path=name, digest=digest(raw), format=form, text=masked, parts=kept), units
+    return Document(path=name, digest=digest(raw), format=form, text=masked, parts=kept), units, []
 
 
 def _unescaped(text: str, escapes: re.Pattern[str]) -> str:

@@ -25,6 +25,10 @@ SHOWN = 60  # characters of a quote
 MOST_DECODED = 4096  # characters of one encoded run that are looked at
 
 
+PARAGRAPH = re.compile(r"\S(?:.|\n(?!\s*\n))*")
+LETTER = re.compile(r"[^\W\d_]")
+
+
 @dataclass(frozen=True)
 class Flag:
     """One reason, in words, and the text that gave it, safe to print."""
@@ -203,6 +207,19 @@ def why_hostile(unit: MemoryUnit) -> str | None:
 def marked(units: Iterable[MemoryUnit]) -> dict[str, str]:
     """The hostile units among some: id and reason."""
     return {unit.id: why for unit in units if (why := why_hostile(unit))}
+
+
+def between(text: str, covered: Iterable[tuple[int, int]]) -> list[tuple[int, int, str]]:
+    """Hostile words that stand in no unit, as in a link definition that no page shows: the paragraphs in the
+    gaps between some character ranges of a text that hold them, each with the first reason."""
+    found, at = [], 0
+    for start, end in (*sorted(covered), (len(text), len(text))):
+        for part in PARAGRAPH.finditer(text, at, max(at, start)):
+            said = flags(part.group()) if LETTER.search(part.group()) else ()
+            if said:
+                found.append((*part.span(), str(said[0])))
+        at = max(at, end)
+    return found
 
 
 _known = lru_cache(4096)(flags)  # many units stand under the same headings
