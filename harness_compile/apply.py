@@ -23,6 +23,7 @@ from harness_compile.install.places import check_writable, read, real_path
 from harness_compile.install.records import Change, ChangeSet, Container, Edit, Receipt, Undone
 from harness_compile.install.spans import SettingsError, SpanFault
 from harness_compile.install.store import Store, missing_folders
+from harness_compile.install.threeway import take_back
 
 __all__ = ["Receipt", "Undone", "apply", "recover", "rollback"]
 
@@ -173,7 +174,7 @@ def rollback(root: str | Path, receipt_id: str | None = None) -> Undone:
                     now[path] = None if change.before is None else store.blob(change.before)
                     continue
                 merged.add(path)
-                now[path], said = _merge_back(store, receipt, before, path, now[path])
+                now[path], said = _merge_back(store, receipt, before, change, now[path])
                 notes += said
         contents = []
         for path, after in now.items():
@@ -222,15 +223,27 @@ def _chosen(receipts: Sequence[Receipt], receipt_id: str | None) -> list[Receipt
 
 
 def _merge_back(
-    store: Store, receipt: Receipt, before: Receipt | None, path: str, current: bytes | None
+    store: Store, receipt: Receipt, before: Receipt | None, change: Change, current: bytes | None
 ) -> tuple[bytes | None, list[str]]:
     """A file that was changed since, from what the receipt installed to what was installed before it."""
+    path = change.path
     mine = by_path(receipt.installed).get(path, [])
     theirs = by_path(before.installed).get(path, []) if before else []
     blobs = {entry.value: store.blob(entry.value) for entry in theirs if entry.format == "file"}
     containers: list[Container] = [one for one in receipt.containers if one.path == path]
     if current is None and not any(entry.format == "file" for entry in mine):
         return None, [f"{path}: was deleted by hand and stays deleted"]
+    if current is not None and not mine and not theirs:  # it moved lines, and installed no entry
+        return _lines_back(store, change, current)
     result = merge(path, current, mine, containers, theirs, blobs=blobs, revive=False)
     said = result.notes or [f"{path}: was changed by hand; only what was installed is taken out"]
     return result.after, said
+
+
+def _lines_back(store: Store, change: Change, current: bytes) -> tuple[bytes | None, list[str]]:
+    """A text that was changed since, with the lines that the change took out and without those it put in."""
+    was, made = (store.blob(name) if name else b"" for name in (change.before, change.after))
+    texts = (data.decode("utf-8", "surrogateescape") for data in (was, made, current))
+    back = take_back(*texts).encode("utf-8", "surrogateescape")
+    said = [f"{change.path}: was changed by hand; its lines are back, and your changes stay"]
+    return (None, said) if change.before is None and not back.strip() else (back, said)

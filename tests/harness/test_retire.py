@@ -15,6 +15,7 @@ from harness_compile.apply import apply, rollback
 from harness_compile.backends import backend
 from harness_compile.backends.base import Options
 from harness_compile.bundle import compile_memory, load, write
+from harness_compile.install.threeway import take_back
 from harness_compile.proof import planned
 from harness_compile.verify.live.verify import Live, Row
 from harness_compile.verify.replay import REPLAY, Replay, Replayed
@@ -80,6 +81,38 @@ def test_proved_prose_moves_and_comes_back(project: Path) -> None:
     assert {rule.message for rule in load(again).rules} == before, "the text is still where rules come from"
     rollback(project)
     assert (project / "CLAUDE.md").read_text() == MEMORY and not (project / RETIRED).exists()
+
+
+def test_what_was_written_by_hand_since_stays_when_the_prose_comes_back(project: Path) -> None:
+    place = project.parent / "build" / "claude_code"
+    seen(place)
+    apply(plan_retirement(place, project)[0], project)
+    path, retired = project / "CLAUDE.md", project / RETIRED
+    path.write_text("Above.\n\n" + path.read_text().replace("Some words", "Other words") + "\nBelow.\n")
+    retired.write_text(retired.read_text() + "\nA line of mine.\n")
+    said = rollback(project)
+    assert set(said.merged) == {"CLAUDE.md", RETIRED} and len(said.notes) == 2
+    assert path.read_text() == "Above.\n\n" + MEMORY.replace("Some words", "Other words") + "\nBelow.\n"
+    assert retired.read_text().strip() == "A line of mine."
+
+
+@pytest.mark.parametrize(
+    ("was", "made", "now", "back"),
+    [
+        ("a\nb\nc\n", "a\nc\n", "a\nc\n", "a\nb\nc\n"),
+        ("a\nb\nc\n", "a\nc\n", "a\nx\nc\n", "a\nb\nx\nc\n"),
+        ("a\nb\nc\n", "a\nc\n", "x\nc\n", "x\nb\nc\n"),  # the line before it is another now
+        ("a\nb\n", "", "x\n", "x\na\nb\n"),
+        ("a\nb", "a\n", "a\nx", "a\nb\nx"),
+        ("a\n", "a\nmade\n", "a\nmade\nx\n", "a\nx\n"),
+        ("a\n", "a\nmade\n", "a\nmended\n", "a\nmended\n"),  # it is somebody else's now
+        ("a\nold\nb\n", "a\nnew\nb\n", "a\nnew\nb\nx\n", "a\nold\nb\nx\n"),
+        ("a\nb\nc\nd\n", "b\nd\n", "b\nx\nd\ny\n", "a\nb\nc\nx\nd\ny\n"),
+        ("", "made\n", "", ""),
+    ],
+)
+def test_a_change_is_taken_back_from_a_text_that_went_on(was: str, made: str, now: str, back: str) -> None:
+    assert take_back(was, made, now) == back
 
 
 @pytest.mark.parametrize(
