@@ -81,6 +81,7 @@ CASES = [
         None,
     ),
     ("openclaw", {"home/MEMORY.md": "One two.", "home/memory/2026-05-04.md": "Three four."}, None),
+    ("openclaw", {"home/USER.md": "One two.", "home/memory/2026-05-04.md": "Three four."}, None),
     (
         "letta",
         {

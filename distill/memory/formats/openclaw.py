@@ -1,8 +1,9 @@
 """OpenClaw workspaces: rules, persona, user model, curated memory, daily notes and heartbeat.
 
-A workspace is a folder with at least two of its files that no other harness has, or with MEMORY.md and daily
-notes. Entries of USER.md carry `<!-- observed: … | status: … -->`, on the line above or at their end. What
-each file is for becomes the mark `role`. Not covered: provenance, which OpenClaw keeps in a database.
+A workspace is a folder with at least two of its files that no other harness has, or with one of these or
+MEMORY.md beside daily notes. Entries of USER.md carry `<!-- observed: … | status: … -->`, on the line above
+or at their end. What each file is for becomes the mark `role`. Not covered: provenance, which OpenClaw keeps
+in a database.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def find(places: Sequence[Place]) -> list[Entry]:
         if place.within and not place.under(".openclaw"):
             continue
         days = _memory_folder(place)
-        if len(place.files & OWN) < 2 and not ("MEMORY.md" in place.files and any(map(_day, days))):
+        if len(place.files & OWN) < 2 and not (place.files & {*OWN, "MEMORY.md"} and any(map(_day, days))):
             continue
         names = [name for name in FILES if name in place.files]
         found += [entry(place.path / name, Scope()) for name in names]
