@@ -19,7 +19,7 @@ from tests.live.rules import RULES
 OUT = Path(__file__).parents[1] / "fixtures" / "payloads"
 # Enough to see every tool, event and shape; each case that needs a session of its own costs a start.
 CASES = {
-    "no-force-push": 16,
+    "no-force-push": 18,
     "generated": 12,
     "no-env": 2,
     "lint-before-tag": 1,

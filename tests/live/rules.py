@@ -36,6 +36,10 @@ def bash(text: str, **more: Any) -> dict[str, Any]:
     return {"tool": "Bash", "input": {"command": text}, **more}
 
 
+def background(text: str) -> dict[str, Any]:
+    return {"tool": "Bash", "input": {"command": text, "run_in_background": True}}
+
+
 def wrote(path: str, text: str = "x = 1\n", **more: Any) -> dict[str, Any]:
     return {"tool": "Write", "input": {"file_path": path, "content": text}, **more}
 
@@ -94,6 +98,7 @@ RULES = (
             bash("(git push --force &)"),
             bash("echo `git push --force`"),
             bash("timeout 5 env A=1 git push --force"),
+            background("git push --force"),
         ],
         [
             bash("git push origin work"),
@@ -102,6 +107,7 @@ RULES = (
             bash("git commit -m 'do not push --force'"),
             bash("echo git push --force"),
             bash("git status && ls"),
+            background("git push origin work"),
         ],
         instead="git push",
     ),

@@ -78,7 +78,8 @@ def user_line(prompt: str) -> dict[str, Any]:
 def native(call: dict[str, Any], place: Place) -> Native | None:
     name, fields = renamed("claude_code", call)
     if name == "Bash":
-        return name, {"command": fields.get("command", ""), "description": "a step"}
+        later = {key: fields[key] for key in ("run_in_background",) if key in fields}
+        return name, {"command": fields.get("command", ""), "description": "a step", **later}
     if name == "Agent":
         return name, {"description": "a step", "subagent_type": "general-purpose", **fields}
     if name == "WebFetch":

@@ -60,7 +60,8 @@ def user_line(prompt: str) -> dict[str, Any]:
 def native(call: dict[str, Any], place: Place) -> Native | None:
     name, fields = call["tool"], dict(call.get("input", {}))
     if name == "Bash":
-        return name, {"command": fields.get("command", ""), "description": "a step"}
+        later = {key: fields[key] for key in ("run_in_background",) if key in fields}
+        return name, {"command": fields.get("command", ""), "description": "a step", **later}
     if name in NATIVE:
         return name, absolute(fields, place, "file_path")
     return renamed("letta_mod", call) if name == "Task" else None

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,7 @@ from harness_compile.verify.scripted_model import (
 
 FINISHED = "I have finished."
 SERVER = Path(__file__).with_name("mcp_server.py")
+LATER = 5.0  # seconds that a command in the background may take to start
 NESTED = "Nested task number {}: do it."
 
 
@@ -239,6 +241,9 @@ class Session:
     def close(self, step: Step) -> None:
         """Note what a call has done."""
         step.closed = True
+        until = time.monotonic() + LATER if step.call.get("input", {}).get("run_in_background") else 0.0
+        while step.commands and len(self.place.ran()) == step.logged and time.monotonic() < until:
+            time.sleep(0.1)
         new = self.place.ran()[step.logged :]
         for argv in new:
             if any(same_command(argv, wanted) for wanted in step.commands):
