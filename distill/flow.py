@@ -13,6 +13,7 @@ from typing import Any
 
 from distill.bar import Bars
 from distill.check.arms import Guard
+from distill.check.stage import judge_run
 from distill.errors import RecordError, StaleError
 from distill.life.changes import changes, counted, listed
 from distill.life.manifest import write_manifest
@@ -32,7 +33,6 @@ from distill.train.model import Base, load_base
 from distill.work import (
     Work,
     fits,
-    judge_run,
     make_probes,
     synthesise,
     train_adapter,
@@ -175,8 +175,6 @@ def check(job: Job, bars: Bars) -> Report:
     c = job.said.check
     options = {
         "margin": c.passing.margin,
-        "min_retention": c.passing.retention,
-        "max_forgetting": c.passing.forgetting,
         "min_probes": c.min_probes,
         "resamples": c.bootstrap,
     }
@@ -190,6 +188,10 @@ def check(job: Job, bars: Bars) -> Report:
         mend=f"delete {job.work.dataset} and run again: the pieces are kept",
         tell=bars.tell,
     )
+        wanted=c.gates,
+        limits=c.passing.model_dump(),
+        before=c.before,
+        pilot=c.pilot,
     sources = [(source.format, source.path, source.fields) for source in job.said.memory.sources]
     write_manifest(job.work.out, common(sources))
     return report

@@ -40,6 +40,7 @@ Format = Literal[
 ]
 Family = Literal["recall", "apply", "reverse", "summary", "abstain"]
 Arm = Literal["none", "tokens", "weights", "both", "retrieval", "deployed"]
+GateName = Literal["forgetting", "divergence", "false_claims", "locality", "stale"]
 Target = Literal["claude_code", "letta_code", "pi", "openclaw", "deepagents", "dcode"]
 
 
@@ -199,13 +200,31 @@ class HarnessSection(Section):
 
 
 class Pass(Section):
-    retention: Share = 0.90
-    """Least retention, as its interval's lower bound. Raise it to ask for more of the memory."""
+    retention: Share | None = 0.90
+    """Least retention, as its interval's lower bound. Raise it to ask for more of the memory. This threshold
+    and those below may be null: then the figure is reported without a verdict.
+    """
     margin: Annotated[float, Field(ge=0.001, le=1)] = 0.05
     """How much worse than the memory in context still counts as non-inferior. Smaller needs more probes."""
-    forgetting: Share = 0.02
+    forgetting: Share | None = 0.02
     """Most of the base's answers to unrelated prompts that may change. Raise it for a small model, whose
     wording is loose.
+    """
+    divergence: Annotated[float, Field(ge=0)] | None = None
+    """Most KL to the base on unrelated prompts, in nats a token. It has no scale of its own: set it from runs
+    that did no harm.
+    """
+    false_claims: Share | None = 0.05
+    """Most questions that the memory does not answer and the adapter does. Raise synth.replay, or add abstain
+    to synth.families, where it fails.
+    """
+    locality: Share | None = 0.05
+    """Most questions about other names and other projects that are not answered as the base answers them."""
+    stale: Share | None = 0.0
+    """Most changed and deleted lines whose old value the adapter still prefers."""
+    returns: Annotated[float, Field(ge=0, le=1)] | None = 0.05
+    """How much worse than the base the adapter may read the memory when it is back in context. Raise
+    train.excerpts where it fails.
     """
     compliance: Share = 0.95
     """Least share of tempted calls that are stopped."""
@@ -222,6 +241,16 @@ class Check(Section):
     """
     passing: Pass = Field(default=Pass(), alias="pass")
     """Thresholds of the verdict."""
+    gates: tuple[GateName, ...] = ("forgetting", "divergence", "false_claims", "locality", "stale")
+    """What is measured beside the probes; fewer are faster. Arm `both` brings one more: whether the memory
+    can come back.
+    """
+    before: Path | None = None
+    """The directory of an earlier run, to find lines that have changed since; null takes what this run judged
+    last.
+    """
+    pilot: bool = True
+    """Ask the dev probes first, to say how many probes the verdict takes."""
     probes_per_unit: Count = 8
     """Held-out questions per unit. More narrow the interval and cost time."""
     cloze: Share = 0.5
@@ -285,7 +314,7 @@ def _from_directory(data: dict[str, Any], directory: Path) -> None:
         [(item, "path") for item in sources if isinstance(item, dict)] if isinstance(sources, list) else []
     )
     if isinstance(check, dict):
-        places.append((check, "probes"))
+        places += [(check, "probes"), (check, "before")]
     for holder, key in places:
         if isinstance(holder.get(key), str):
             holder[key] = os.path.normpath(directory / os.path.expanduser(holder[key]))

@@ -2,24 +2,23 @@
 
 Each asks first whether its output is there and made from the same inputs; then there is nothing to do. Where
 `only` names the command that makes it, it is not made but asked for. Takes plain values: the recipe stays in
-`flow.py`. Not covered: reading and planning (`memory/`, `plan.py`).
+`flow.py`. Not covered: reading and planning (`memory/`, `plan.py`), the check (`check/stage.py`).
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distill.check.arms import Guard, measured, run_arms, with_guard
-from distill.check.contamination import Held, contaminated
-from distill.check.forgetting import forgetting
-from distill.check.judge import judge
+from distill.check.arms import Guard
+from distill.check.contamination import Held
+from distill.check.cost import TRAINING, spent
 from distill.check.probes import Probe, load_probes, write_probes
-from distill.check.retrieval import retriever
-from distill.check.scorers import abstains, score
+from distill.check.scorers import score
 from distill.errors import ModelError
 from distill.records import (
     Header,
@@ -31,12 +30,9 @@ from distill.records import (
     write_json,
     write_jsonl,
 )
-from distill.report import Forgetting, Report, write_report
 from distill.stage import fresh, require
 from distill.synth.cache import Cache, code
 from distill.synth.dataset import MANIFEST, read_dataset
-from distill.synth.families import FAMILIES
-from distill.synth.filter import normal
 from distill.synth.generate import Teacher, self_study
 from distill.synth.teacher import Reader
 from distill.train.adapter import AdapterCard, add_lora, load_adapter, save_adapter
@@ -45,7 +41,6 @@ from distill.train.model import Base, check_context, prompt_ids
 from distill.train.samples import samples_of
 
 Tell = Callable[[str, int, int], None]  # what is being done, pieces done, pieces in all
-GENERIC = 64  # prompts of each kind in the forgetting check
 ROOM = 256  # tokens kept free for a question beside the memory
 
 
@@ -204,7 +199,8 @@ def synthesise(
         require(work.dataset / MANIFEST, only, inputs)
     held = Held(probes, work.memory)
     statements = {u.id: u.statement for u in work.units}
-    return self_study(
+    start = time.monotonic()
+    manifest = self_study(
         statements,
         work.memory,
         teacher(),
@@ -221,6 +217,22 @@ def synthesise(
         progress=tell,
     )
 
+    spent(work.out, "synthesis", time.monotonic() - start, inputs, _read_in_synthesis(work, manifest))
+    return manifest
+
+
+def _read_in_synthesis(work: Work, manifest: Mapping[str, Any]) -> int:
+    """About how many tokens the teacher read and wrote: the memory once, a line and a question for each that
+    was asked, a question and an answer for each that was kept."""
+
+    def mean(texts: Sequence[str]) -> float:
+        return sum(map(len, work.base.tokenizer(list(texts))["input_ids"])) / len(texts)
+
+    conversations, targets, _ = read_dataset(work.dataset, "")
+    question = mean([c.question for c in conversations])
+    asked = manifest["asked"] * (mean([u.statement for u in work.units]) + question)
+    kept = len(conversations) * question + len(targets["ids"])
+    return round(mean([work.memory]) + asked + kept)
 
 def train_adapter(
     work: Work,
@@ -263,6 +275,7 @@ def train_adapter(
 
     state, best = train(
         work.base,
+    start = time.monotonic()
         samples,
         work.out / "train",
         digest_of(inputs),
@@ -290,166 +303,6 @@ def train_adapter(
     work.base.model = work.base.model.unload()
     load_adapter(work.base, work.adapter)
     return card
-
-
-class Finder(Reader):
-    """A reader that has, for each question, other units in context: those that a search finds for it."""
-
-    def __init__(self, work: Work):
-        super().__init__(work.base, None)
-        units = (*work.units, *work.others)
-        self.contexts = retriever(
-            [u.statement for u in units],
-            context_cost(work.base, work.residual),
-            lambda text: len(work.base.tokenizer(text, add_special_tokens=False)["input_ids"]),
-        )
-
-    def prompts(self, questions: Sequence[str]) -> list[list[int]]:
-        found = self.contexts(questions)
-        return [prompt_ids(self.base, q, c or None) for q, c in zip(questions, found, strict=True)]
-
-
-def context_cost(base: Base, memory: str) -> int:
-    """Tokens that a memory adds to a call."""
-    return len(prompt_ids(base, "", memory)) - len(prompt_ids(base, "", None)) if memory else 0
-
-
-def readers(work: Work, arms: Sequence[str] = ()) -> dict[str, Reader]:
-    """Who answers in each arm. The adapter must be loaded."""
-    found = {
-        "none": Reader(work.base, None),
-        "tokens": Reader(work.base, work.memory),
-        "weights": Reader(work.base, None, adapter=True),
-        "both": Reader(work.base, work.memory, adapter=True),
-        "deployed": Reader(work.base, work.residual or None, adapter=True),
-    }
-    return found | ({"retrieval": Finder(work)} if "retrieval" in arms else {})
-
-
-def judge_run(
-    work: Work,
-    probes: Sequence[Probe],
-    *,
-    arms: Sequence[str],
-    options: Mapping[str, Any],
-    title: str,
-    warnings: Sequence[str],
-    mend: str,
-    tell: Tell,
-) -> Report:
-    """All arms on the test probes, the forgetting check, and the report in three forms."""
-    asked = [c.question for c in read_dataset(work.dataset, mend)[0]]
-    found = contaminated(probes, asked, work.memory)
-    test = [p for p in probes if p.split == "test" and p.id not in found]
-    judged = work.probed
-    bare = sorted(
-        {u.id for u in judged} - {p.unit for p in test} if any(p.form != "user" for p in test) else ()
-    )
-    inputs = {
-        **work.inputs,
-        "probes": digest_file(work.probes),
-        "adapter": digest_file(work.adapter / "adapter_model.safetensors"),
-        "dataset": digest_file(work.dataset / MANIFEST),
-    }
-    notes = []
-    if bare:
-        notes.append(
-            f"{len(bare)} of {len(judged)} units have no probe and are not judged: {', '.join(bare)}"
-        )
-    by_arm = readers(work, arms)
-
-    def answer(arm: str, questions: list[str]) -> list[str]:
-        def plainly(qs: list[str]) -> list[str]:
-            return work.answers(by_arm[arm], qs)
-
-        guarded = with_guard(plainly, work.guard) if arm == "deployed" and work.guard else plainly
-        return guarded(questions)
-
-    scores = run_arms(
-        work.out / "scores.jsonl",
-        test,
-        measured(arms),
-        answer,
-        inputs=inputs,
-        batch=max(work.batch_size, 64),
-        on_done=lambda arm, done, total: tell(f"arm {arm}", done, total),
-    )
-    manifest = json.loads((work.dataset / MANIFEST).read_bytes())
-    curve = json.loads((work.out / "train" / "curve.json").read_bytes())
-    extra = json.loads((work.out / "probes.notes.json").read_bytes())
-    covered = manifest["coverage"]
-    synthesis = {
-        "teacher": manifest["teacher"],
-        "questions asked": manifest["asked"],
-        "samples kept": manifest["kept"],
-        "families": manifest["families"],
-        "dropped": manifest["dropped"],
-        "units below target": f"{len(covered['below'])} of {len(covered['samples'])} "
-        f"(target {covered['target']} samples)",
-        "probes dropped": {**extra["dropped"], **({"in the training set": len(found)} if found else {})},
-    }
-    training = {
-        "steps": len(curve["losses"]),
-        "kept step": curve["best_step"] or len(curve["losses"]),
-        "first loss (nats a token)": round(curve["losses"][0], 4),
-        "last loss": round(curve["losses"][-1], 4),
-        "dev recall": round(max(r for _, r in curve["looks"]), 3) if curve["looks"] else None,
-    }
-    report = judge(
-        scores,
-        test,
-        judged,
-        places=work.places,
-        title=title,
-        seed=work.seed,
-        inputs=inputs,
-        synthesis=synthesis,
-        training=training,
-        forgetting=_forgetting(work, asked, by_arm, inputs, tell),
-        warnings=[*warnings, *notes, *extra["warnings"], *manifest.get("warnings", [])],
-        **options,
-    )
-    write_report(report, work.out)
-    return report
-
-
-def _forgetting(
-    work: Work, asked: Sequence[str], by_arm: Mapping[str, Reader], inputs: Mapping[str, str], tell: Tell
-) -> Forgetting:
-    """What the adapter changes outside the memory, on prompts that training did not have. An answer of the
-    base that comes to no end is none, and not compared."""
-    path = work.out / "forgetting.json"
-    if fresh(path, dict(inputs)):
-        return Forgetting(**json.loads(path.read_bytes())["forgetting"])
-    known = {normal(q) for q in asked}
-
-    def new(questions: Sequence[str]) -> list[str]:
-        return [q for q in dict.fromkeys(questions) if q and "\n" not in q and normal(q) not in known]
-
-    prompts = new(
-        work.answers(
-            by_arm["none"], [FAMILIES["replay"]] * (2 * GENERIC), 1.0, work.seed + 77, tell, "generic prompts"
-        )
-    )
-    lines = [work.units[i * 7919 % len(work.units)].statement for i in range(2 * GENERIC)]
-    strangers = new(
-        work.answers(
-            by_arm["tokens"],
-            [FAMILIES["abstain"].format(line=x) for x in lines],
-            1.0,
-            work.seed + 78,
-            tell,
-            "questions the memory does not answer",
-        )
-    )
-    said = work.answers(by_arm["tokens"], strangers)
-    strangers = [q for q, a in zip(strangers, said, strict=True) if abstains(a)][:GENERIC]
-    base = by_arm["none"].answer([*prompts, *strangers], work.limit, batch_size=work.batch_size)
-    ended = [(q, a.text) for q, a in zip(prompts, base, strict=False) if a.ended][:GENERIC]
-    unknown = [(q, a.text) for q, a in zip(strangers, base[len(prompts) :], strict=True)]
-    result = forgetting(ended, unknown, lambda qs: work.answers(by_arm["weights"], qs))
-    write_json(path, {"inputs": dict(inputs), "forgetting": result.model_dump(mode="json")})
-    return result
 
 
 def ask(base: Base, memory: str, residual: str, arm: str, question: str, limit: int) -> str:

@@ -1,6 +1,6 @@
 """From scores to a report: the verdict, the gates beside it, and what each unit kept or lost.
 
-Gates are thresholds on retention and forgetting. Not covered: the other gates that a deployment asks for.
+Not covered: gates on what is no score of a probe; they come as they were measured.
 """
 
 from __future__ import annotations
@@ -12,13 +12,24 @@ from typing import Any
 import numpy as np
 from pydantic import JsonValue
 
+from distill.check import gates
 from distill.check.probes import Probe
-from distill.check.retention import summary
-from distill.check.verdict import conclude, sample
+from distill.check.retention import Sample, difference, summary
+from distill.check.verdict import ONE_SIDED, conclude, sample
 from distill.memory import redact
 from distill.records import MemoryUnit, Place
-from distill.report.model import Claim, Forgetting, Gate, Interval, Miss, Report, Score, UnitResult
-from distill.report.words import percent
+from distill.report.model import (
+    Claim,
+    Cost,
+    Forgetting,
+    Gate,
+    Miss,
+    Opened,
+    Pilot,
+    Report,
+    Score,
+    UnitResult,
+)
 
 LOST = 0.5  # a unit with less retention than this is lost
 MISSES = 3  # shown per unit
@@ -93,57 +104,14 @@ def _unit_result(
     )
 
 
-def gates(
-    kept: Interval | None,
-    why_not: str,
-    min_retention: float,
-    forgetting: Forgetting | None,
-    max_forgetting: float,
-) -> tuple[Gate, ...]:
-    """The thresholds beside the verdict. Retention is held by its lower bound, forgetting by its value.
-
-    `why_not` says why there is no retention, where there is none.
-    """
-    made = [
-        Gate(
-            name="retention",
-            value=kept,
-            bound=min_retention,
-            passed=None if kept is None else kept.low >= min_retention,
-            words=f"undefined: {why_not}"
-            if kept is None
-            else f"lower bound {percent(kept.low)}, at least {percent(min_retention)} asked",
-        )
-    ]
-    agreement = forgetting.agreement if forgetting else None
-    changed = (
-        Interval(value=1 - agreement.mean, low=1 - agreement.high, high=1 - agreement.low)
-        if agreement
-        else None
-    )
-    limit = percent(max_forgetting)
-    made.append(
-        Gate(
-            name="forgetting",
-            value=changed,
-            bound=max_forgetting,
-            passed=None if changed is None else changed.value <= max_forgetting,
-            words="not measured"
-            if changed is None or agreement is None
-            else f"{percent(changed.value)} of {agreement.n} other answers changed, at most {limit} allowed",
-        )
-    )
-    return tuple(made)
-
-
 def judge(
     scores: Sequence[Score],
     probes: Sequence[Probe],
     units: Sequence[MemoryUnit],
     *,
     margin: float,
-    min_retention: float,
-    max_forgetting: float,
+    min_retention: float | None,
+    max_forgetting: float | None,
     min_probes: int,
     resamples: int,
     seed: int,
@@ -151,7 +119,12 @@ def judge(
     inputs: Mapping[str, str] | None = None,
     places: Mapping[str, Place] | None = None,
     returned: Set[str] = frozenset(),
+    returns: float | None = None,
+    measured: Sequence[Gate] = (),
     forgetting: Forgetting | None = None,
+    pilot: Pilot | None = None,
+    opened: Opened | None = None,
+    cost: Cost | None = None,
     synthesis: Mapping[str, JsonValue] | None = None,
     training: Mapping[str, JsonValue] | None = None,
     warnings: Sequence[str] = (),
@@ -159,12 +132,14 @@ def judge(
     """The report of a check. Only scores on test probes count. Raises RecordError where an arm has not
     answered all.
 
+    `measured` are gates on what is no score of a probe; `returns` is the margin of arm both beside tokens.
     `places` are the units that do not live in the weights, `returned` those that went back from there. The
     claim about `deployed` is on all probes, retention and arm `weights` on those of units in the weights.
     """
     data = sample(scores, probes)
     own = [probe for probe in probes if (places or {}).get(probe.unit, "weights") == "weights"]
-    held = sample([score for score in scores if score.probe in {probe.id for probe in own}], own)
+    mine = {probe.id for probe in own}
+    held = sample([score for score in scores if score.probe in mine], own)
     options: dict[str, Any] = {
         "margin": margin,
         "min_probes": min_probes,
@@ -199,11 +174,27 @@ def judge(
         discordance=found.discordance,
         exact=found.exact,
         needed=found.needed,
-        gates=gates(alone.retention, reason, min_retention, forgetting, max_forgetting),
+        gates=(
+            gates.retention(alone.retention, reason, min_retention),
+            *([_returns(data, returns, resamples, seed)] if "both" in data.arms else []),
+            gates.forgetting(forgetting, max_forgetting),
+            *measured,
+        ),
         units=results,
         lost=tuple(result.unit for result in lost),
         forgetting=forgetting,
+        pilot=pilot,
+        opened=opened,
+        cost=cost,
         synthesis=dict(synthesis or {}),
         training=dict(training or {}),
         warnings=tuple(warnings),
     )
+
+
+def _returns(data: Sample, margin: float | None, resamples: int, seed: int) -> Gate:
+    if "tokens" not in data.arms or not data.n:
+        return gates.returns(None, None, margin)
+    options = {"resamples": resamples, "seed": seed}
+    bound = difference(data, "both", "tokens", level=ONE_SIDED, **options).low
+    return gates.returns(difference(data, "both", "tokens", **options), bound, margin)

@@ -118,8 +118,8 @@ def bootstrap_ends(
     level: float = LEVEL,
     batch: int = 500,
 ) -> tuple[Values, Values]:
-    """Both ends of the BCa interval of a statistic of columns (…, units), which many samples may share: shapes
-    (…). At least two units; NaN where they do not vary.
+    """Both ends of the BCa interval of a statistic of columns (…, units), many samples at once: shapes (…).
+    At least two units; NaN where they do not vary.
     """
     k = columns[0].shape[-1]
     tail = float(stats.norm.cdf(-math.sqrt(k / (k - 1)) * stats.t.ppf((1 + level) / 2, k - 1)))
@@ -157,6 +157,13 @@ def summary(sample: Sample, values: Values, *, resamples: int, seed: int) -> Sum
     return Summary(n=len(values), mean=mean, low=max(0.0, low), high=min(1.0, high))
 
 
+def mean_interval(values: Values, *, seed: int, resamples: int = 2000) -> Interval:
+    """Mean of independent values (n,) of any scale with its 95% interval."""
+    mean = float(values.mean())
+    low, high = _hull(mean, _bootstrap(ratio, [values, np.ones(len(values))], resamples, seed))
+    return Interval(value=mean, low=low, high=high)
+
+
 def difference(
     sample: Sample, one: str, other: str, *, resamples: int, seed: int, level: float = LEVEL
 ) -> Interval:
@@ -172,8 +179,8 @@ def difference(
 def widened(
     sample: Sample, one: Values, other: Values, found: tuple[float, float] | None, level: float
 ) -> Interval:
-    """The difference of two columns of scores (n,) with the interval that a bootstrap found, widened where few
-    units differ.
+    """The difference of two columns of scores (n,) with the interval that a bootstrap found, widened where
+    few units differ.
     """
     value = float((one - other).mean())
     rare = few(sample, one != other)

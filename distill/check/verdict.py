@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from distill.check.probes import Probe
-from distill.check.retention import LEVEL, Sample, difference, exact_test, few, needed, retention
+from distill.check.retention import LEVEL, Sample, Values, difference, exact_test, few, needed, retention
 from distill.errors import RecordError
-from distill.report.model import Interval, Score, Verdict
+from distill.report.model import Interval, Pilot, Score, Verdict
 from distill.report.words import percent
 
 HEADROOM = 0.2  # least lower bound of tokens - none; below it retention is undefined
@@ -64,6 +64,24 @@ def sample(scores: Sequence[Score], probes: Sequence[Probe]) -> Sample:
     )
 
 
+def pilot_of(scores: Sequence[Score], dev: Sequence[Probe], arm: str, margin: float) -> Pilot | None:
+    """How many probes it takes, by what the dev probes show of an arm and tokens; None without dev probes."""
+    if not dev:
+        return None
+    data = sample(scores, [probe.model_copy(update={"split": "test"}) for probe in dev])
+    mine, tokens = data.arms[arm], data.arms["tokens"]
+    discordance = float((mine != tokens).mean())
+    effect = _effect(data, mine, tokens)
+    wanted = needed(max(discordance, 3 / data.n), margin, effect)
+    return Pilot(n=data.n, discordance=discordance, design_effect=effect, needed=wanted)
+
+
+def _effect(data: Sample, mine: Values, tokens: Values) -> float:
+    """The design effect of units on a difference; an assumed one where few units differ."""
+    effect = data.design_effect(mine - tokens)
+    return max(effect, data.n / data.effective) if few(data, mine != tokens) else effect
+
+
 def _cluster(probe: Probe) -> str:
     """What stands or falls together: the unit; for a user's probe that names none, what it asks for."""
     return f"user\n{probe.reference}" if probe.form == "user" and probe.unit == "user" else probe.unit
@@ -92,10 +110,7 @@ def conclude(
         exact=exact_test(data, arm, "tokens", seed=seed),
     )
     assumed = max(discordance, 3 / data.n)  # rule of three: what may hide behind no discordance at all
-    effect = data.design_effect(weights - tokens)
-    if few(data, weights != tokens):
-        effect = max(effect, data.n / data.effective)
-    wanted = needed(assumed, margin, effect)
+    wanted = needed(assumed, margin, _effect(data, weights, tokens))
     without = percent(float(data.arms["none"].mean()))
     with_it, alone = percent(float(tokens.mean())), percent(float(weights.mean()))
     if gap.low < HEADROOM:

@@ -79,15 +79,48 @@ class Forgetting(Record):
 
 
 class Gate(Record):
-    """One threshold: `passed` is None where it could not be measured. `words` say what was asked and what was
-    found.
+    """One threshold: `passed` is None where it could not be measured, or where `bound` is None: then it is
+    only reported. `words` say what was asked and what was found; `unit` is what `value` and `bound` are in.
     """
 
     name: str
     value: Interval | None = None
-    bound: float
+    unit: Literal["share", "nats"] = "share"
+    bound: float | None
     passed: bool | None
     words: str
+
+
+class Pilot(Record):
+    """What `n` dev probes say before the test probes are asked: the share on which the two arms differ, the
+    design effect of units, and the probes that show non-inferiority with 80% power if the arms are equal.
+    """
+
+    n: int
+    discordance: float
+    design_effect: float
+    needed: int
+
+
+class Opened(Record):
+    """When the test probes were first asked of this adapter, when of any, and of how many adapters."""
+
+    at: str
+    first: str
+    times: int
+
+
+class Cost(Record):
+    """Tokens that memory and residual memory take in each call, tokens read by the build, calls until it is
+    paid back (None where nothing is saved), seconds by stage, and the most bytes held.
+    """
+
+    memory: int
+    residual: int
+    build: int
+    break_even: int | None
+    seconds: dict[str, float]
+    peak: int
 
 
 class Table(Record):
@@ -129,6 +162,9 @@ class Report(Record):
     units: tuple[UnitResult, ...] = ()
     lost: tuple[str, ...] = ()
     forgetting: Forgetting | None = None
+    pilot: Pilot | None = None
+    opened: Opened | None = None
+    cost: Cost | None = None
     synthesis: dict[str, JsonValue] = {}
     training: dict[str, JsonValue] = {}
     tables: tuple[Table, ...] = ()
@@ -136,5 +172,6 @@ class Report(Record):
 
     @property
     def passed(self) -> bool:
-        """Whether the verdict is `non_inferior` and every gate was measured and passed."""
-        return self.verdict == "non_inferior" and all(gate.passed for gate in self.gates)
+        """Whether the verdict is `non_inferior` and every gate with a threshold was measured and passed."""
+        held = (gate.passed for gate in self.gates if gate.bound is not None)
+        return self.verdict == "non_inferior" and all(held)

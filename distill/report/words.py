@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import JsonValue
 
-from distill.report.model import Interval, Report, UnitResult
+from distill.report.model import Gate, Interval, Report, UnitResult
 
 VERDICTS = {"non_inferior": "Non-inferior", "inferior": "Inferior", "no_verdict": "No verdict"}
 ARMS = {
@@ -37,6 +37,22 @@ def arm(report: Report, name: str) -> str:
     """What an arm answers with. Floor and ceiling are words of retention."""
     said = ARMS.get(name, "")
     return said if report.about == "retention" else said.removesuffix(" (floor)").removesuffix(" (ceiling)")
+
+
+def points(share: float) -> str:
+    """A difference of shares: `+1.2 points`, `−4 points`."""
+    sign = "−" if share < 0 else "+" if share > 0 else ""
+    return f"{sign}{abs(share) * 100:.1f}".removesuffix(".0") + " points"
+
+
+def outcome(gate: Gate) -> str:
+    """Passed, failed, not measured; of a gate without a threshold that it is only reported."""
+    return GATES[gate.passed] if gate.bound is not None else "reported"
+
+
+def spread(gate: Gate) -> str:
+    """The interval of what a gate found, where it is not among its words."""
+    return between(gate.value.low, gate.value.high) if gate.value and gate.unit == "share" else ""
 
 
 def retained(kept: Interval | None) -> str:

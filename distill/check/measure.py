@@ -1,0 +1,147 @@
+"""What gates are about and no probe shows: unrelated prompts, what the memory does not say, near misses and
+stale facts. Measured with the model, kept in `gates.json`, set against thresholds in `gates.py`.
+
+Not covered: capability suites for large bases.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distill.check import gates
+from distill.check.forgetting import forgetting
+from distill.check.likelihood import divergence, log_probabilities
+from distill.check.locality import Missed, NearMiss, missed, near_misses
+from distill.check.probes import Probe
+from distill.check.scorers import abstains
+from distill.check.stale import changes, earlier, prefers_old, remember, stale
+from distill.records import MemoryUnit, Record, write_json
+from distill.report.model import Forgetting, Gate
+from distill.stage import fresh
+from distill.synth.families import FAMILIES
+from distill.synth.filter import normal
+from distill.synth.teacher import Reader
+
+if TYPE_CHECKING:
+    from distill.work import Tell, Work
+
+GENERIC = 64  # prompts of each kind
+NEAR = 96  # near misses
+
+
+class Measured(Record):
+    """All that was measured beside the probes; what was not asked for is empty or None."""
+
+    forgetting: Forgetting | None = None
+    divergence: tuple[float, ...] = ()
+    near: tuple[NearMiss, ...] = ()
+    missed: tuple[Missed | None, ...] = ()
+    stale: dict[str, tuple[bool, bool]] | None = None
+    changed: int = 0
+
+
+def measure(
+    work: Work,
+    asked: Sequence[str],
+    by_arm: Mapping[str, Reader],
+    probes: Sequence[Probe],
+    *,
+    wanted: Sequence[str],
+    before: Path | None,
+    inputs: Mapping[str, str],
+    tell: Tell,
+) -> Measured:
+    """What the gates `wanted` are about. `asked` are the questions of training, `before` an earlier run;
+    where it is None, what this run judged last. Raises RecordError where `before` holds no units.
+    """
+    path = work.out / "gates.json"
+    past = (before or remember(work.out)) if "stale" in wanted else None
+    units = earlier(past) if past else []
+    said = {**inputs, "gates": ",".join(wanted), "before": ",".join(unit.id for unit in units)}
+    if fresh(path, said):
+        return Measured(**json.loads(path.read_bytes())["measured"])
+    found: dict[str, object] = {}
+    if {"forgetting", "divergence", "false_claims"} & set(wanted):
+        found["forgetting"], found["divergence"] = _unrelated(work, asked, by_arm, tell)
+    if "locality" in wanted:
+        near = near_misses(
+            [p for p in probes if p.split == "test"], work.units, work.memory, most=NEAR, seed=work.seed
+        )
+        questions = [one.question for one in near]
+        tell("near misses", 0, len(near))
+        answers = (work.answers(by_arm[arm], questions) for arm in ("none", "weights"))
+        found["near"], found["missed"] = tuple(near), tuple(missed(near, *answers))
+        tell("near misses", len(near), len(near))
+    if past:
+        found["stale"], found["changed"] = _stale(work, by_arm["weights"], probes, units)
+    result = Measured.model_validate(found)
+    write_json(path, {"inputs": said, "measured": result.model_dump(mode="json")})
+    return result
+
+
+def gates_of(
+    found: Measured, wanted: Sequence[str], limits: Mapping[str, float | None], since: str
+) -> tuple[Gate, ...]:
+    """The gates on what was measured, in the order of `wanted`, without that on forgetting."""
+    made: dict[str, Callable[[], Gate]] = {
+        "divergence": lambda: gates.divergence(found.divergence, limits["divergence"]),
+        "false_claims": lambda: gates.false_claims(found.forgetting, limits["false_claims"]),
+        "locality": lambda: gates.locality(found.near, found.missed, limits["locality"]),
+        "stale": lambda: gates.stale(found.stale, found.changed, limits["stale"], since),
+    }
+    return tuple(made[name]() for name in wanted if name in made)
+
+
+def _unrelated(
+    work: Work, asked: Sequence[str], by_arm: Mapping[str, Reader], tell: Tell
+) -> tuple[Forgetting, tuple[float, ...]]:
+    """What the adapter changes outside the memory, on prompts that training did not have. An answer of the
+    base that comes to no end is none, and not compared."""
+    known = {normal(q) for q in asked}
+
+    def new(questions: Sequence[str]) -> list[str]:
+        return [q for q in dict.fromkeys(questions) if q and "\n" not in q and normal(q) not in known]
+
+    prompts = new(
+        work.answers(
+            by_arm["none"], [FAMILIES["replay"]] * (2 * GENERIC), 1.0, work.seed + 77, tell, "generic prompts"
+        )
+    )
+    lines = [work.units[i * 7919 % len(work.units)].statement for i in range(2 * GENERIC)]
+    strangers = new(
+        work.answers(
+            by_arm["tokens"],
+            [FAMILIES["abstain"].format(line=x) for x in lines],
+            1.0,
+            work.seed + 78,
+            tell,
+            "questions the memory does not answer",
+        )
+    )
+    said = work.answers(by_arm["tokens"], strangers)
+    strangers = [q for q, a in zip(strangers, said, strict=True) if abstains(a)][:GENERIC]
+    base = by_arm["none"].answer([*prompts, *strangers], work.limit, batch_size=work.batch_size)
+    ended = [(q, a) for q, a in zip(prompts, base, strict=False) if a.ended][:GENERIC]
+    unknown = [(q, a.text) for q, a in zip(strangers, base[len(prompts) :], strict=True)]
+    result = forgetting(
+        [(q, a.text) for q, a in ended], unknown, lambda qs: work.answers(by_arm["weights"], qs)
+    )
+    return result, tuple(divergence(work.base, [(a.prompt, a.ids) for _, a in ended]))
+
+
+def _stale(
+    work: Work, reader: Reader, probes: Sequence[Probe], before: Sequence[MemoryUnit]
+) -> tuple[dict[str, tuple[bool, bool]], int]:
+    """What is preferred by unit, and how many units changed or went."""
+    pairs = changes(before, [*work.units, *work.others])
+    asked = stale(
+        pairs, [p for p in probes if p.split == "test"], work.memory, {unit.id for unit in work.units}
+    )
+    likely = log_probabilities(
+        work.base, [(one.question, value) for one in asked for value in (one.old, one.new)]
+    )
+    answers = work.answers(reader, [one.question for one in asked])
+    return dict(prefers_old(asked, list(zip(likely[::2], likely[1::2], strict=True)), answers)), len(pairs)
