@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from pydantic import JsonValue
 
-from distill.check import gates
+from distill.check.beside import gates
 from distill.check.probes import Probe
 from distill.check.retention import Sample, difference, summary
 from distill.check.verdict import ONE_SIDED, conclude, sample

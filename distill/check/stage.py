@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill.check.arms import measured, run_arms, with_guard
+from distill.check.beside.measure import gates_of, measure
 from distill.check.contamination import contaminated
 from distill.check.cost import cost_of, spent
 from distill.check.judge import judge
-from distill.check.measure import gates_of, measure
 from distill.check.opened import open_test
 from distill.check.probes import Probe
 from distill.check.retrieval import retriever

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from distill.check.arms import run_arms
-from distill.check.forgetting import forgetting
+from distill.check.beside.forgetting import forgetting
 from distill.check.probes import make
 
 PROBES = [

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from distill.check import gates
+from distill.check.beside import gates
+from distill.check.beside.locality import Missed, NearMiss, missed, near_misses
+from distill.check.beside.stale import changes, prefers_old, remember, stale, values
 from distill.check.cost import cost_of, spent
 from distill.check.judge import judge
-from distill.check.locality import Missed, NearMiss, missed, near_misses
 from distill.check.opened import open_test
 from distill.check.probes import make
-from distill.check.stale import changes, prefers_old, remember, stale, values
 from distill.errors import RecordError
 from distill.records import Header, MemoryUnit, write_jsonl
 from distill.report.model import Forgetting, Interval, Summary
@@ -151,7 +151,7 @@ def test_a_run_remembers_the_memory_it_judged_before(tmp_path: Path) -> None:
 
 
 def test_no_earlier_run_is_one_sentence(tmp_path: Path) -> None:
-    from distill.check.stale import earlier
+    from distill.check.beside.stale import earlier
 
     with pytest.raises(RecordError, match="holds no units of an earlier run"):
         earlier(tmp_path)

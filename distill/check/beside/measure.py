@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distill.check import gates
-from distill.check.forgetting import forgetting
-from distill.check.likelihood import divergence, log_probabilities
-from distill.check.locality import Missed, NearMiss, missed, near_misses
+from distill.check.beside import gates
+from distill.check.beside.forgetting import forgetting
+from distill.check.beside.likelihood import divergence, log_probabilities
+from distill.check.beside.locality import Missed, NearMiss, missed, near_misses
+from distill.check.beside.stale import changes, earlier, prefers_old, remember, stale
 from distill.check.probes import Probe
 from distill.check.scorers import abstains
-from distill.check.stale import changes, earlier, prefers_old, remember, stale
 from distill.records import MemoryUnit, Record, write_json
 from distill.report.model import Forgetting, Gate
 from distill.stage import fresh

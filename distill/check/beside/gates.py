@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from distill.check.locality import Missed, NearMiss
+from distill.check.beside.locality import Missed, NearMiss
 from distill.check.retention import Sample, mean_interval, summary
 from distill.report.model import Forgetting, Gate, Interval, Summary
 from distill.report.words import percent, points
