@@ -105,7 +105,7 @@ def test_what_is_planted_is_in_no_file_and_no_output(
         assert [name for name, text in written.items() if data in text and name not in own] == [], data
         assert [text for text in said if data in text] == [], data
     to = {route["to"] for route in routes}
-    assert to == ({"weights", "harness"} if form == "sessions" else {"weights", "harness", "tokens"})
+    assert to == ({"tokens", "harness"} if form == "sessions" else {"weights", "harness", "tokens"})
     if form != "sessions":
         kept = [route for route in routes if route["because"].startswith("holds a secret")]
         assert len(kept) >= len(PLANTED) - 2  # a key over several lines may share its unit
