@@ -67,8 +67,8 @@ class MemoryUnit(Record):
     daily, heartbeat, index, skill, …), loads (always, by path, on demand, never), read_only, status, type,
     label, observed, modified, created_at, updated_at, expiration_date, valid_at, invalid_at, expired_at,
     personal (what private things its words held, now masked), refers (its words that point at something
-    outside it); and from past sessions used, corrected, sessions, used_on (days),
-    last_corrected.
+    outside it); and from past sessions used, corrected, reminded, sessions,
+    used_on (days), last_corrected.
     """
 
     id: str

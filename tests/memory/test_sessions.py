@@ -250,3 +250,20 @@ def test_sessions_steer_the_plan(
     assert (said.to, said.because) == (
         ("weights", f"a lasting fact; {why}") if stable else ("tokens", f"may not last: {why}")
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "reminded", "corrected"),
+    [
+        ("No, never tag a release of the shop by hand!", "1", "0"),
+        ("Stop. Tag the release of the shop by hand, that is fine.", None, "1"),
+    ],
+)
+def test_an_order_that_a_user_repeats_still_holds(
+    tmp_path: Path, said: str, reminded: str | None, corrected: str
+) -> None:
+    (tmp_path / "AGENTS.md").write_text("- Never tag a release of the shop by hand.\n")
+    log = write_log(tmp_path / "log.jsonl", [claude("user", said)])
+    (unit,) = judge(read([("agents_md", tmp_path / "AGENTS.md"), ("sessions", log)])).memory.units
+    assert (unit.marks.get("reminded"), unit.marks["corrected"]) == (reminded, corrected)
+    assert unit.stable is (corrected == "0")

@@ -3,9 +3,10 @@
 Covers the logs of Claude Code, Pi, OpenClaw (Pi's format) and Letta (messages of its API, transcripts, and
 those inside an agent file). Nothing of a log becomes a unit or is stored: what is left of it are counts and a
 date. A use is a message or tool call of the agent with most of a unit's telling words; a correction is a
-message of the user that objects and has them too. What a harness or another agent says in the user's place is
-neither, and nor is reading or writing a Markdown file. English objections only. Not covered: whether the unit
-was the reason, or was wrong, or only not followed, which words alone cannot tell.
+message of the user that objects and has them too; where both are orders, it was a reminder, and the unit
+holds. What a harness or another agent says in the user's place is neither, and nor is reading or writing a
+Markdown file. English objections only. Not covered: whether the unit was the reason, or was wrong, or only
+not followed, which words alone cannot tell.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 from distill.errors import BadMemoryError
 from distill.memory.chain import Entry, Place
+from distill.memory.kind import kind_of
 from distill.records import MemoryUnit, Scope
 
 WHAT = "session logs, *.jsonl"
@@ -66,14 +68,15 @@ class Evidence:
 
     used: int = 0
     corrected: int = 0
+    reminded: int = 0
     last_corrected: str = ""
     sessions: dict[str, str] = field(default_factory=dict)  # that used it, and the last day on which
 
     def marks(self) -> dict[str, str]:
         days = " ".join(sorted(day for day in self.sessions.values() if day)[-DAYS:])
         said = {"used": str(self.used), "corrected": str(self.corrected), "sessions": str(len(self.sessions))}
-        dated = {"used_on": days, "last_corrected": self.last_corrected}
-        return {**said, **{key: value for key, value in dated.items() if value}}
+        more = {"reminded": str(self.reminded or ""), "used_on": days, "last_corrected": self.last_corrected}
+        return {**said, **{key: value for key, value in more.items() if value}}
 
 
 def find(places: Sequence[Place]) -> list[Entry]:
@@ -130,10 +133,11 @@ def evidence(units: Sequence[MemoryUnit], messages: Iterable[Message]) -> dict[s
             if count[word] <= COMMON:
                 index[word].append(key)
     found = {unit.id: Evidence() for unit in units if len(words[unit.id]) >= FEWEST}
+    orders = {unit.id for unit in units if unit.kind == "constraint"}
     for message in messages:
         if not message.agent and not OBJECTION.search(message.text):
             continue
-        said = set(_words(message.text))
+        said, order = set(_words(message.text)), kind_of(message.text) == "constraint"
         for key in {key for word in said & index.keys() for key in index[word]}:
             shared = words[key] & said
             share = sum(weight[word] for word in shared) / whole[key]
@@ -143,6 +147,8 @@ def evidence(units: Sequence[MemoryUnit], messages: Iterable[Message]) -> dict[s
             if message.agent:
                 known.used += 1
                 known.sessions[message.session] = max(known.sessions.get(message.session, ""), message.at)
+            elif order and key in orders:
+                known.reminded += 1
             else:
                 known.corrected += 1
                 known.last_corrected = max(known.last_corrected, message.at)
