@@ -1,6 +1,10 @@
 """Records the payloads of every harness that is installed: PROGRAMS [HARNESS ...] on the command line.
 
-They go to tests/fixtures/payloads/<harness>/<version>/; what differs from an older version is printed.
+They go to tests/fixtures/payloads/<harness>/<version>/; what differs from another version is printed. What a
+newer version does:
+
+    python -m harness_compile.verify.harnesses.install .cache/newest --newest
+    python -m tests.live.record .cache/newest
 """
 
 from __future__ import annotations

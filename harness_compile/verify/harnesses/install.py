@@ -1,6 +1,6 @@
 """Installs the pinned harnesses into a folder of this checkout, by name from their package registries.
 
-    python -m harness_compile.verify.harnesses.install [DIR] [HARNESS ...]
+    python -m harness_compile.verify.harnesses.install [DIR] [HARNESS ...] [--newest]
 
 npm and pip do the work, each with its own configuration of this machine. A node of its own comes first, as a
 package, because the system's is often too old. What is there in the pinned version is left alone. Not
@@ -55,11 +55,18 @@ def npm(folder: Path, path: str, *packages: str) -> None:
     run([program, "install", "--no-audit", "--no-fund", "--loglevel=error", *packages], folder, path)
 
 
-def install(driver: Driver, programs: Path) -> bool:
+def unpinned(package: str) -> str:
+    """The name of a package without its version, which is then the newest: `deepagents==0.7.32` and
+    `@anthropic-ai/claude-code@2.1.330` without what follows the name."""
+    return package.split("==")[0] if "==" in package else package[: package.rindex("@")]
+
+
+def install(driver: Driver, programs: Path, newest: bool = False) -> bool:
     """Install one harness; False where it is there already. Raises DistillError, OSError."""
     folder = programs / driver.harness
+    package = unpinned(driver.package) if newest else driver.package
     mark = folder / f".installed-{driver.pinned}"
-    if mark.exists():
+    if mark.exists() and not newest:
         return False
     shutil.rmtree(folder, ignore_errors=True)
     path = os.pathsep.join([*map(str, node_folder(programs)), os.environ.get("PATH", "")])
@@ -67,17 +74,18 @@ def install(driver: Driver, programs: Path) -> bool:
         folder.mkdir(parents=True)
         run([sys.executable, "-m", "venv", str(folder)], programs, path)
         words = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "-q"]
-        run([*words, *driver.beside, driver.package], folder, path)
+        run([*words, *driver.beside, package], folder, path)
     elif driver.how == "unpack":
         npm(folder, path, *driver.beside)
-        run([shutil.which("npm") or "npm", "pack", "--loglevel=error", driver.package], folder, path)
+        run([shutil.which("npm") or "npm", "pack", "--loglevel=error", package], folder, path)
         (packed,) = folder.glob("*.tgz")
         with tarfile.open(packed) as archive:
             archive.extractall(folder, filter="data")
         packed.unlink()
     else:
-        npm(folder, path, *driver.beside, driver.package)
-    mark.touch()
+        npm(folder, path, *driver.beside, package)
+    if not newest:
+        mark.touch()
     return True
 
 
@@ -85,6 +93,9 @@ def install(driver: Driver, programs: Path) -> bool:
 def main(
     programs: Annotated[Path, typer.Argument(metavar="DIR", help="Where they go.")] = PROGRAMS,
     harness: Annotated[list[str] | None, typer.Argument(metavar="HARNESS …", help="By default all.")] = None,
+    newest: Annotated[
+        bool, typer.Option("--newest", help="The newest versions, not those whose behaviour is known.")
+    ] = False,
 ) -> None:
     """Install the pinned harnesses, and the node that they need."""
     known = drivers()
@@ -97,9 +108,9 @@ def main(
         npm(programs / "node", os.environ.get("PATH", ""), f"{NODE}@{NODE_VERSION}")
     for name in harness or known:
         begun = time.monotonic()
-        new = install(known[name], programs)
+        new = install(known[name], programs, newest)
         took = f"installed in {time.monotonic() - begun:.0f} s" if new else "is there"
-        print(f"{name} {known[name].pinned} {took}", flush=True)
+        print(f"{name} {'newest' if newest else known[name].pinned} {took}", flush=True)
 
 
 if __name__ == "__main__":
