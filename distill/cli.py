@@ -164,7 +164,10 @@ def synth(recipe: RecipePath, sets: Sets = None) -> None:
     screen.show_synthesis(manifest, str(said.out / "synth" / "dataset"), _command("train", recipe, sets))
 
 
-@app.command(epilog="distill train distill.yaml\n\ndistill train distill.yaml --set train.lr=1e-4")
+@app.command(
+    epilog="distill train distill.yaml\n\ndistill train distill.yaml --set train.lr=1e-4\n\n"
+    "torchrun --nproc-per-node 2 -m distill.cli train distill.yaml"
+)
 @faults("distill")
 def train(
     recipe: RecipePath,
@@ -178,11 +181,14 @@ def train(
 
     said, bars = load(recipe, sets or []), Bars()
     with bars:
-        job = flow.prepare(said, *stages.planned(said, _commands(recipe, sets)))
-        flow.synth(job, bars, only=_command("synth", recipe, sets))
-        if not resume:
-            flow.restart(said)
+        with flow.leader_first():  # of several processes, as torchrun and accelerate launch start them
+            job = flow.prepare(said, *stages.planned(said, _commands(recipe, sets)))
+            flow.synth(job, bars, only=_command("synth", recipe, sets))
+            if not resume:
+                flow.restart(said)
         card = flow.train(job, bars)
+    if card is None:  # this process does not lead: the adapter is written by another
+        return
     screen.show_adapter(card.steps, card.losses, str(said.out / "adapter"), _command("check", recipe, sets))
 
 

@@ -23,6 +23,7 @@ from distill.plan import away
 from distill.recipe import Recipe, recipe_digest
 from distill.records import Plan, digest_file, digest_of, write_json
 from distill.report import Report
+from distill.screen import warn
 from distill.stage import Run, inputs_of
 from distill.synth.generate import Teacher
 from distill.synth.server import ServerTeacher
@@ -30,6 +31,7 @@ from distill.synth.teachers import LocalTeacher, ServedTeacher
 from distill.train.adapter import AdapterCard, load_adapter
 from distill.train.loop import default_lr
 from distill.train.model import Base, load_base
+from distill.train.ranks import leader_first, leads
 from distill.work import (
     Work,
     fits,
@@ -41,7 +43,7 @@ from distill.work import (
     ask as ask_once,
 )
 
-__all__ = ["again", "ask", "check", "prepare", "restart", "synth", "train"]
+__all__ = ["again", "ask", "check", "leader_first", "prepare", "restart", "synth", "train"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def prepare(said: Recipe, memory: Memory, plan: Plan, guard: Guard | None = None
         "residual": work.residual,
         "inputs": inputs,
     }
-    write_json(said.out / "context.json", context)
+    if leads():
+        write_json(said.out / "context.json", context)
     return Job(said, work, memory.warnings)
 
 
@@ -134,13 +137,15 @@ def synth(job: Job, bars: Bars, only: str | None = None) -> dict[str, Any]:
     )
 
 
-def train(job: Job, bars: Bars, only: str | None = None) -> AdapterCard:
-    """The adapter, loaded into the job's base model; `only` as in `synth`."""
+def train(job: Job, bars: Bars, only: str | None = None) -> AdapterCard | None:
+    """The adapter, loaded into the job's base model; `only` as in `synth`. None in a process that does not
+    lead."""
     t = job.said.train
 
     def progress(step: int, total: int, loss: float, recall: float | None) -> None:
         last[0] = f"recall {recall:.2f}" if recall is not None else last[0]
-        bars.tell("training", step, total, f"loss {loss:.3f} {last[0]}".strip())
+        if leads():
+            bars.tell("training", step, total, f"loss {loss:.3f} {last[0]}".strip())
 
     last = [""]
     options = {
@@ -155,12 +160,14 @@ def train(job: Job, bars: Bars, only: str | None = None) -> AdapterCard:
         "patience": t.patience,
         "checkpoint_every": t.checkpoint_every,
         "compile_model": t.compile,
+        "say": lambda words: warn([words]),
     }
     return train_adapter(
         job.work,
         _probes(job, bars),
         settings=recipe_digest(job.said, "train", "seed"),
         lora={"rank": t.rank, "alpha": t.alpha},
+        checkpointing=t.checkpointing,
         excerpts=t.excerpts,
         options=options,
         mend=f"delete {job.work.dataset} and run again: the pieces are kept",
@@ -182,16 +189,16 @@ def check(job: Job, bars: Bars) -> Report:
         job.work,
         _probes(job, bars),
         arms=c.arms,
+        wanted=c.gates,
+        limits=c.passing.model_dump(),
+        before=c.before,
+        pilot=c.pilot,
         options=options,
         title=job.said.out.name,
         warnings=job.warnings,
         mend=f"delete {job.work.dataset} and run again: the pieces are kept",
         tell=bars.tell,
     )
-        wanted=c.gates,
-        limits=c.passing.model_dump(),
-        before=c.before,
-        pilot=c.pilot,
     sources = [(source.format, source.path, source.fields) for source in job.said.memory.sources]
     write_manifest(job.work.out, common(sources))
     return report
@@ -243,8 +250,9 @@ def _units_before(out: Path) -> dict[str, str]:
 
 def restart(said: Recipe) -> None:
     """Forgets the checkpoint and the adapter of a run, so that training begins anew."""
-    for path in (said.out / "train" / "checkpoint.pt", said.out / "adapter" / "card.json"):
-        path.unlink(missing_ok=True)
+    if leads():
+        for path in (said.out / "train" / "checkpoint.pt", said.out / "adapter" / "card.json"):
+            path.unlink(missing_ok=True)
 
 
 def ask(run: Path, question: str, arm: str) -> str:

@@ -37,7 +37,8 @@ from distill.synth.generate import Teacher, self_study
 from distill.synth.teacher import Reader
 from distill.train.adapter import AdapterCard, add_lora, load_adapter, save_adapter
 from distill.train.loop import train
-from distill.train.model import Base, check_context, prompt_ids
+from distill.train.model import Base, check_context
+from distill.train.ranks import leads
 from distill.train.samples import samples_of
 
 Tell = Callable[[str, int, int], None]  # what is being done, pieces done, pieces in all
@@ -216,7 +217,6 @@ def synthesise(
         collides=held.collides,
         progress=tell,
     )
-
     spent(work.out, "synthesis", time.monotonic() - start, inputs, _read_in_synthesis(work, manifest))
     return manifest
 
@@ -234,20 +234,23 @@ def _read_in_synthesis(work: Work, manifest: Mapping[str, Any]) -> int:
     kept = len(conversations) * question + len(targets["ids"])
     return round(mean([work.memory]) + asked + kept)
 
+
 def train_adapter(
     work: Work,
     probes: Sequence[Probe],
     *,
     settings: str,
     lora: dict[str, int],
+    checkpointing: bool | None,
     excerpts: float,
     options: Mapping[str, Any],
     mend: str,
     title: str,
     progress: Callable[[int, int, float, float | None], None],
     only: str | None = None,
-) -> AdapterCard:
-    """The adapter directory. Early stopping looks at the dev probes, the test probes stay closed."""
+) -> AdapterCard | None:
+    """The adapter directory. Early stopping looks at the dev probes, the test probes stay closed. None in a
+    process that does not lead, which writes nothing."""
     inputs = {
         **work.inputs,
         "dataset": digest_file(work.dataset / MANIFEST),
@@ -262,7 +265,7 @@ def train_adapter(
         require(card_path, only, inputs)
     conversations, targets, _ = read_dataset(work.dataset, mend)
     samples = samples_of(work.base, conversations, targets, work.memory, work.units, excerpts, work.seed)
-    add_lora(work.base, lora["rank"], lora["alpha"], work.seed)
+    add_lora(work.base, lora["rank"], lora["alpha"], work.seed, checkpointing)
     mine = {u.id for u in work.units}
     dev = [p for p in probes if p.split == "dev" and p.unit in mine]
     student = Reader(work.base, None, adapter=True)
@@ -273,9 +276,9 @@ def train_adapter(
             score(p.scorer, p.reference, a, p.choices) for p, a in zip(dev, answers, strict=True)
         ) / len(dev)
 
+    start = time.monotonic()
     state, best = train(
         work.base,
-    start = time.monotonic()
         samples,
         work.out / "train",
         digest_of(inputs),
@@ -283,6 +286,16 @@ def train_adapter(
         look=look if dev else None,
         progress=progress,
         **options,
+    )
+    if not leads():
+        return None
+    trained = sum(len(s.prompt) + len(s.ids) for s in samples) * state.step * options["batch_size"]
+    spent(
+        work.out,
+        "training",
+        time.monotonic() - start,
+        inputs,
+        round(TRAINING * trained / len(samples)),
     )
     card = AdapterCard(
         base=work.base.name,

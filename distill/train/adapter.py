@@ -29,14 +29,16 @@ class AdapterCard(Record):
     losses: tuple[float, ...]
 
 
-def add_lora(base: Base, rank: int, alpha: int, seed: int) -> Base:
+def add_lora(base: Base, rank: int, alpha: int, seed: int, checkpointing: bool | None = None) -> Base:
     """Puts a fresh LoRA on all linear layers (attention alone does not learn facts: 2604.15574).
-    Deterministic by seed."""
+    Deterministic by seed. `checkpointing` makes activations anew on the way back; None: on a GPU."""
     import torch
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(seed)
-    if base.device.type == "cuda":  # a 4B model keeps some 8 MB a token otherwise; no value changes
+    if checkpointing is None:
+        checkpointing = base.device.type == "cuda"  # a 4B model keeps some 8 MB a token otherwise
+    if checkpointing:
         base.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     config = LoraConfig(
         r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"

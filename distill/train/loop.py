@@ -1,16 +1,16 @@
 """The training loop: a frozen base, a LoRA, and the teacher's targets. Plain PyTorch on accelerate.
 
 Sequences are drawn in an order that depends on the seed and the epoch alone; the loss is summed over answer
-tokens and
-divided by the answer tokens of the whole optimizer step, so micro-batches and accumulation change nothing.
-A checkpoint
-holds weights, optimizer and position: a run that is killed ends with the same loss as one that was not.
-Sequences lie end to end where the model allows it (`packing.py`), and are padded where not.
-Not covered: several devices.
+tokens and divided by the answer tokens of the whole optimizer step, so micro-batches, accumulation and the
+number of processes (`ranks.py`) change nothing. Nor does a device whose memory is used up: the step is
+taken again in smaller pieces. A checkpoint holds weights, optimizer and position: a run that is killed ends
+with the same loss as one that was not. Sequences lie end to end where the model allows it (`packing.py`),
+and are padded where not. Not covered: a base that is sharded over devices.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +20,13 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from distill.errors import ModelError
 from distill.records import write_atomic
+from distill.train.device import release, used_up
 from distill.train.losses import topk_kl
 from distill.train.model import Base
-from distill.train.packing import hidden_states, packable
+from distill.train.packing import hidden_states, packable, packing
+from distill.train.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class State:
     best_step: int = 0
     risen: int = 0  # the step of the last look that was better than all before
     stopped: bool = False
+    batch_tokens: int | None = None  # of a pass, where memory was used up and it had to be halved
 
 
 def order(n: int, batch: int, epochs: int, seed: int) -> list[list[int]]:
@@ -161,6 +165,7 @@ def train(
     seed: int,
     compile_model: bool = False,
     look: Callable[[], float] | None = None,
+    say: Callable[[str], None] = lambda words: None,
     progress: Callable[[int, int, float, float | None], None] = lambda step, total, loss, recall: None,
 ) -> tuple[State, dict[str, torch.Tensor]]:
     """Trains the LoRA of `base` and returns the state and the best adapter weights.
@@ -168,18 +173,18 @@ def train(
     Args:
         look: dev recall in [0, 1] of the student as it stands, or None; the best look is what is kept.
         inputs: digest of everything the run depends on; a checkpoint of other inputs is not resumed.
+        say: called with a sentence when the device's memory was used up and passes are made smaller.
         progress: called after each step with step, steps in all, loss in nats a token, and dev recall when
         it was looked at.
     """
-    from accelerate import Accelerator
     from peft import set_peft_model_state_dict
 
     steps = order(len(samples), batch_size, epochs, seed)[:max_steps]
-    accelerator = Accelerator(device_placement=False)  # the base stays where the recipe put it
     params = [p for p in base.model.parameters() if p.requires_grad]
+    ranks = Ranks(params)
     packed = packable(base.model)
     optimizer = torch.optim.AdamW(params, lr=lr, betas=(0.9, 0.95), weight_decay=0.0)
-    optimizer = accelerator.prepare(optimizer)
+    optimizer = ranks.accelerator.prepare(optimizer)  # the base stays where the recipe put it
     run = torch.compile(base.model.get_base_model().model, dynamic=True) if compile_model else None
     state, best = State(), {}
     path = folder / "checkpoint.pt"
@@ -197,12 +202,17 @@ def train(
             group["lr"] = lr * scale
         base.model.train()
         tokens = sum(len(samples[i].ids) for i in rows)
-        total = 0.0
-        for piece in micro_batches(samples, rows, batch_tokens, accumulate, packed):
-            loss = batch_loss(base.model, [samples[i] for i in piece], base.device, base.pad, run, packed)
-            loss = loss / tokens
-            accelerator.backward(loss)
-            total += float(loss.detach())
+        mine, total = ranks.share(rows), None
+        while total is None:
+            limit = state.batch_tokens or batch_tokens
+            pieces = micro_batches(samples, mine, limit, accumulate, packed) if mine else []
+            total = _gradients(base, samples, pieces, tokens, run, packed)
+            if total is None:
+                optimizer.zero_grad(set_to_none=True)
+                release(base.device)
+                state.batch_tokens = _halved(samples, pieces, packed, say)
+        ranks.sum_gradients()
+        total = ranks.sum(total)
         torch.nn.utils.clip_grad_norm_(params, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -212,7 +222,7 @@ def train(
         recall = None
         last = state.step == len(steps)
         if look and (last or state.step % eval_every == 0):
-            recall = look()
+            recall = ranks.first(look)
             state.looks.append([state.step, recall])
             if recall > state.best:
                 state.risen = state.step
@@ -223,7 +233,7 @@ def train(
             state.stopped = bool(patience) and since >= patience
         if last and not look:
             best = _copy(_adapter(base.model))
-        if last or state.stopped or state.step % checkpoint_every == 0:
+        if ranks.rank == 0 and (last or state.stopped or state.step % checkpoint_every == 0):
             _save(
                 path,
                 {
@@ -236,6 +246,52 @@ def train(
             )
         progress(state.step, len(steps), total, recall)
     return state, best
+
+
+def _gradients(
+    base: Base,
+    samples: Sequence[Sample],
+    pieces: Sequence[Sequence[int]],
+    tokens: int,
+    run: Any,
+    packed: bool,
+) -> float | None:
+    """Adds the gradients of a step, piece by piece; its loss a token, or None where the device's memory was
+    used up, and what was added so far is of no use."""
+    total = 0.0
+    try:
+        with packing(base.model.get_base_model()) if packed else contextlib.nullcontext():
+            for (
+                piece
+            ) in pieces:  # attention stays as it is until the way back, where checkpoints make it anew
+                loss = batch_loss(base.model, [samples[i] for i in piece], base.device, base.pad, run, packed)
+                loss = loss / tokens
+                loss.backward()
+                total += float(loss.detach())
+    except RuntimeError as fault:
+        if not used_up(fault):
+            raise
+        return None
+    return total
+
+
+def _halved(
+    samples: Sequence[Sample], pieces: Sequence[Sequence[int]], packed: bool, say: Callable[[str], None]
+) -> int:
+    """Half of the tokens of the largest piece. Raises ModelError where no piece can be parted."""
+    widths = [[len(samples[i].prompt) + len(samples[i].ids) for i in piece] for piece in pieces]
+    sizes = [sum(w) if packed else len(w) * max(w) for w in widths]
+    if max(map(len, pieces)) == 1:
+        raise ModelError(
+            f"the device's memory does not hold one sequence of {max(sizes):,} tokens in training",
+            mend="hold the base in fewer bits (`--set base.quantize=nf4`), or lower synth.max_new_tokens",
+        )
+    half = max(1, max(sizes) // 2)
+    say(
+        f"the device's memory is used up by {max(sizes):,} tokens in one pass of training: it goes on with "
+        f"{half:,}, and the result is the same"
+    )
+    return half
 
 
 def _adapter(model: Any) -> dict[str, torch.Tensor]:

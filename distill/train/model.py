@@ -19,6 +19,7 @@ import torch
 from distill.errors import ModelError
 from distill.records import digest
 from distill.synth.families import MEMORY
+from distill.train.ranks import local_device
 
 POCKET = Path(__file__).parent.parent / "pocket" / "weights"
 
@@ -91,8 +92,8 @@ def _pick_device(device: str) -> str:
             raise ModelError(
                 f"base.device is {device}, but torch finds no GPU", mend="use `--set base.device=auto`"
             )
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+        return local_device(device)
+    return local_device("cuda") if torch.cuda.is_available() else "cpu"
 
 
 def load_base(name: str, quantize: str = "none", dtype: str = "auto", device: str = "auto") -> Base:

@@ -5,9 +5,10 @@ idea of Prefix
 Grouper, arXiv 2506.05433; the saving is measured as in CDLM, 2605.28889). Rows hold only their own suffix
 in the cache.
 
-Covers models whose layers are all full attention; others get their prefix as part of each row, which is
-slower and equal.
-Not covered: sliding-window and hybrid caches, offloading of a prefix that does not fit.
+Covers models whose layers are all full attention; others (sliding windows, linear attention) get their prefix
+as part of each row, which is slower and equal, and `why_not_shared` says so. A prefix that is larger than the
+memory left on the device is refused.
+Not covered: sharing of sliding-window and hybrid caches, offloading of a prefix that does not fit.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from transformers import AttentionInterface
 from transformers.cache_utils import DynamicCache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from distill.errors import ModelError
+from distill.train.device import device_name, free_memory, itemsize, size, used_up
 from distill.train.model import Base
 
 Layers = list[tuple[torch.Tensor, torch.Tensor]]
@@ -113,6 +116,20 @@ def shareable(model: Any) -> bool:
     )
 
 
+def why_not_shared(model: Any) -> str | None:
+    """Why the memory is read again for every row, in words for the report; None where it is read once."""
+    if shareable(model):
+        return None
+    config = model.config.get_text_config()
+    kinds = {kind.replace("_", " ") for kind in getattr(config, "layer_types", None) or ()}
+    odd = sorted(kinds - {"full attention"})
+    what = f"it has {' and '.join(odd)}" if odd else "its attention is not known here to be plain"
+    return (
+        f"the memory's keys and values cannot be shared between questions on a {config.model_type} model "
+        f"({what}): it is read again for every question, which is slower and equal"
+    )
+
+
 @dataclass
 class Prefix:
     """Token ids that all rows begin with and, where the model allows it, their keys and values per layer."""
@@ -124,16 +141,45 @@ class Prefix:
         return len(self.ids)
 
 
+def prefix_bytes(model: Any, tokens: int) -> int:
+    """What the keys and values of so many tokens take, in bytes."""
+    config = model.config.get_text_config()
+    heads = config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    kv = getattr(config, "num_key_value_heads", None) or heads
+    return 2 * config.num_hidden_layers * kv * width * itemsize(model) * tokens
+
+
 @torch.no_grad()
 def build_prefix(base: Base, ids: list[int], chunk: int = 2048) -> Prefix:
-    """Runs the prefix through the model once, `chunk` tokens at a time. An empty prefix costs nothing."""
+    """Runs the prefix through the model once, `chunk` tokens at a time. An empty prefix costs nothing.
+
+    Raises ModelError, with the figure, when it takes more memory than is left on the device.
+    """
     if not ids or not shareable(base.model):
         return Prefix(ids, None)
+    need, left = prefix_bytes(base.model, len(ids)), free_memory(base.device)
+    if need > left:
+        raise _too_large(base, len(ids), need, left)
     cache = DynamicCache()
-    for i in range(0, len(ids), chunk):
-        part = torch.tensor([ids[i : i + chunk]], device=base.device)
-        base.model(input_ids=part, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    try:
+        for i in range(0, len(ids), chunk):
+            part = torch.tensor([ids[i : i + chunk]], device=base.device)
+            base.model(input_ids=part, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    except RuntimeError as fault:
+        if used_up(fault):
+            raise _too_large(base, len(ids), need, left) from fault
+        raise
     return Prefix(ids, [(layer.keys[0], layer.values[0]) for layer in cache.layers])  # type: ignore[union-attr, index]
+
+
+def _too_large(base: Base, tokens: int, need: int, left: int) -> ModelError:
+    return ModelError(
+        f"the keys and values of the memory's {tokens:,} tokens take {size(need)}, and {size(left)} are left "
+        f"on {device_name(base.device)}",
+        mend="hold the base in fewer bits (`--set base.quantize=nf4`), give fewer `memory.sources`, "
+        "or take a device with more memory",
+    )
 
 
 @contextlib.contextmanager
@@ -183,13 +229,16 @@ class Rows:
 
     def select(self, keep: torch.Tensor) -> None:
         self.own = self.own[keep]
-        self.cache.batch_select_indices(keep)
+        self.cache.reorder_cache(keep)  # unlike batch_select_indices, linear attention has it
 
 
 def new_rows(base: Base, prefix: Prefix, count: int) -> Rows:
     empty = torch.zeros(count, 0, dtype=torch.bool, device=base.device)
     shared = prefix.layers is not None
-    return Rows(DynamicCache(), empty, len(prefix) if shared else 0, shared)
+    kinds = getattr(base.model.config.get_text_config(), "layer_types", None) or ()
+    states = any("attention" not in kind or "linear" in kind for kind in kinds)  # its layers hold no keys
+    cache = DynamicCache(config=base.model.config) if states else DynamicCache()
+    return Rows(cache, empty, len(prefix) if shared else 0, shared)
 
 
 def top(logits: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
