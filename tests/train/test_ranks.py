@@ -1,0 +1,163 @@
+"""A training that meets a full device or is shared out has the losses of one that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distill.errors import ModelError
+from distill.train.adapter import add_lora
+from distill.train.loop import train
+from distill.train.model import Base
+from tests.train.test_losses import OPTIONS, made_up, tiny
+
+ROOT = Path(__file__).parents[2]
+CHILD = """
+import json, sys
+from pathlib import Path
+from tests.train.test_losses import OPTIONS, made_up, tiny
+from distill.train.adapter import add_lora
+from distill.train.loop import train
+from distill.train.ranks import leads, world
+folder, options = Path(sys.argv[1]), json.loads(sys.argv[2])
+said = []
+state, best = train(add_lora(tiny(), 4, 8, 0), made_up(tiny(), 7), folder, "x",
+    look=lambda: said.append(1) or 0.5, **{**OPTIONS, **options})
+out = folder / f"rank{0 if leads() else 1}.json"
+out.write_text(json.dumps({"losses": state.losses, "looks": len(said), "world": world(),
+    "norm": sum(float(w.abs().sum()) for w in best.values())}))
+"""
+
+
+def limited(base: Base, most: int, where: str) -> Base:
+    """The base on a device whose memory holds `most` tokens in one pass: beyond it raises what a GPU raises,
+    on the way forward or on the way back."""
+
+    def refuse(tokens: int) -> None:
+        if tokens > most:
+            raise torch.cuda.OutOfMemoryError(f"CUDA out of memory: {tokens} tokens")
+
+    layer = base.model.get_base_model().model.layers[1].mlp.down_proj
+    if where == "forward":
+        layer.register_forward_pre_hook(lambda module, given: refuse(given[0].numel() // given[0].shape[-1]))
+    else:
+        layer.register_full_backward_hook(
+            lambda module, given, out: refuse(out[0].numel() // out[0].shape[-1])
+        )
+    return base
+
+
+@pytest.mark.parametrize("where", ["forward", "backward"])
+def test_where_memory_is_used_up_passes_are_halved_and_nothing_changes(tmp_path: Path, where: str) -> None:
+    samples = made_up(tiny(), 20)
+    options: dict[str, Any] = {**OPTIONS, "batch_tokens": 64, "batch_size": 10}
+    whole, weights = train(add_lora(tiny(), 4, 8, 0), samples, tmp_path / "whole", "x", **options)
+    said: list[str] = []
+    base = limited(add_lora(tiny(), 4, 8, 0), 40, where)
+    state, broken = train(base, samples, tmp_path / "broken", "x", say=said.append, **options)
+    assert state.losses == pytest.approx(whole.losses, rel=1e-5)
+    for name, tensor in weights.items():
+        assert torch.allclose(tensor, broken[name], atol=1e-6)
+    assert len(said) == 1 and "the result is the same" in said[0]
+    assert state.batch_tokens is not None and state.batch_tokens <= 40
+
+
+def test_checkpointing_changes_no_loss(tmp_path: Path) -> None:
+    def losses(checkpointing: bool) -> list[float]:
+        base = add_lora(tiny(), 4, 8, 0, checkpointing=checkpointing)
+        return train(base, made_up(tiny(), 20), tmp_path / str(checkpointing), "x", **OPTIONS)[0].losses  # type: ignore[arg-type]
+
+    assert losses(True) == pytest.approx(losses(False), rel=1e-5)
+
+
+def test_a_sequence_that_does_not_fit_alone_is_one_sentence(tmp_path: Path) -> None:
+    base = limited(add_lora(tiny(), 4, 8, 0), 3, "forward")
+    with pytest.raises(
+        ModelError, match=r"does not hold one sequence of \d+ tokens in training; hold the base"
+    ):
+        train(base, made_up(tiny(), 4), tmp_path, "x", **OPTIONS)  # type: ignore[arg-type]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def launched(processes: int, *words: str, cwd: Path = ROOT) -> None:
+    """Runs Python words in so many processes, and fails with what they said."""
+    head = ["torch.distributed.run", f"--nproc-per-node={processes}", "--master-port", str(free_port())]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", *head, *words],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
+    """The last step of each epoch has one row: a process without any takes part all the same. (`accelerate
+    launch` starts processes as torchrun does; without GPUs it asks for mpirun.)"""
+    more = {"batch_size": 3, "epochs": 2, "max_steps": None, "eval_every": 2}
+    options: dict[str, Any] = {**OPTIONS, **more}
+    script = tmp_path / "child.py"
+    script.write_text(CHILD)
+    folder = tmp_path / "two"
+    folder.mkdir()
+    launched(2, str(script), str(folder), json.dumps(more))
+    state, best = train(
+        add_lora(tiny(), 4, 8, 0),
+        made_up(tiny(), 7),
+        tmp_path / "one",
+        "x",
+        look=lambda: 0.5,
+        **options,
+    )
+    first, second = (json.loads((folder / f"rank{i}.json").read_text()) for i in (0, 1))
+    assert first["world"] == 2 and (first["looks"], second["looks"]) == (3, 0)
+    assert first["losses"] == pytest.approx(state.losses, rel=1e-5)
+    assert first["losses"] == second["losses"] and first["norm"] == second["norm"]
+    assert first["norm"] == pytest.approx(sum(float(w.abs().sum()) for w in best.values()), rel=1e-5)
+    assert sorted(p.name for p in folder.iterdir()) == ["checkpoint.pt", "rank0.json", "rank1.json"]
+
+
+@pytest.mark.slow
+def test_the_command_in_two_processes_trains_what_one_trains(tmp_path: Path) -> None:
+    """`torchrun -m distill.cli train` after one `synth`: the same losses as `distill train`, one adapter, and
+    the files of one process."""
+
+    def run(folder: Path, *words: str) -> None:
+        launched(1, "-m", "distill.cli", *words, cwd=folder)
+
+    (tmp_path / "AGENTS.md").write_text(
+        "- amber-heron runs on port 4417.\n- quiet-fox is owned by Maya Lund.\n"
+    )
+    (tmp_path / "distill.yaml").write_text(
+        "version: 1\nout: run\nmemory: {sources: [{format: agents_md, path: AGENTS.md}]}\n"
+        "synth: {per_unit: 4, temperature: 1.0, max_new_tokens: 24, replay: 0.3}\n"
+        "train: {epochs: 2, lr: 4.0e-3, batch_size: 4, eval_every: 2, checkpoint_every: 1}\n"
+        "check: {probes_per_unit: 2, min_probes: 4}\n"
+    )
+    run(tmp_path, "synth", "distill.yaml")
+    shutil.copytree(tmp_path, tmp_path.parent / "alone", dirs_exist_ok=True)
+    alone = tmp_path.parent / "alone"
+    run(alone, "train", "distill.yaml")
+    launched(2, "-m", "distill.cli", "train", "distill.yaml", cwd=tmp_path)
+    one, two = (json.loads((f / "run" / "train" / "curve.json").read_text()) for f in (alone, tmp_path))
+    assert two["losses"] == pytest.approx(one["losses"], rel=1e-4)
+    assert [step for step, _ in two["looks"]] == [step for step, _ in one["looks"]]
+    files = [{str(p.relative_to(f)) for p in f.rglob("*") if p.is_file()} for f in (alone, tmp_path)]
+    assert files[0] == files[1]
