@@ -28,10 +28,12 @@ from distill.report.model import (
     Pilot,
     Report,
     Score,
+    Step,
     UnitResult,
 )
 
 LOST = 0.5  # a unit with less retention than this is lost
+SHOWN = ("none", "tokens", "retrieval", "weights", "both", "deployed")  # arms, as a reader meets them
 MISSES = 3  # shown per unit
 
 
@@ -71,7 +73,7 @@ def _unit_result(
 ) -> UnitResult:
     means = {arm: float(np.mean([score.value for score in found.values()])) for arm, found in arms.items()}
     span = unit.spans[0] if unit and unit.spans else None
-    kept, arm = None, "weights" if place == "weights" and not returned else "deployed"
+    kept, arm = None, "weights" if place == "weights" else "deployed"
     if {"none", "tokens", arm} <= means.keys() and means["tokens"] > means["none"]:
         kept = (means[arm] - means["none"]) / (means["tokens"] - means["none"])
     tokens = arms.get("tokens", {})
@@ -122,6 +124,7 @@ def judge(
     returns: float | None = None,
     measured: Sequence[Gate] = (),
     forgetting: Forgetting | None = None,
+    steps: Sequence[Step] = (),
     pilot: Pilot | None = None,
     opened: Opened | None = None,
     cost: Cost | None = None,
@@ -160,8 +163,8 @@ def judge(
         inputs=dict(inputs or {}),
         arms={
             arm: summary(of, of.arms[arm], resamples=resamples, seed=seed)
-            for arm in data.arms
-            if (of := held if arm == "weights" else data).n
+            for arm in SHOWN
+            if arm in data.arms and (of := held if arm == "weights" else data).n
         },
         retention=alone.retention,
         verdict=found.verdict,
@@ -183,6 +186,7 @@ def judge(
         units=results,
         lost=tuple(result.unit for result in lost),
         forgetting=forgetting,
+        steps=tuple(steps),
         pilot=pilot,
         opened=opened,
         cost=cost,

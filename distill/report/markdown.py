@@ -9,17 +9,22 @@ from collections.abc import Iterable, Sequence
 
 from distill.report.model import Report
 from distill.report.words import (
-    GATES,
     HEADS,
     VERDICTS,
     arm,
     between,
+    costs,
     facts,
     judged,
+    looks,
     lost,
+    mark,
+    outcome,
     percent,
     place,
     retained,
+    spread,
+    went,
 )
 
 PLAIN = re.compile(r"[A-Za-z0-9%+–().,:/ -]*")  # nothing in it means anything in Markdown
@@ -50,8 +55,11 @@ def markdown(report: Report) -> str:
     rows = [(name, arm(report, name), percent(s.mean), between(s.low, s.high), str(s.n)) for name, s in arms]
     score, of = HEADS[report.about]
     out += _table(("arm", "answers with", score, "95% interval", of), rows)
+    if report.beside:
+        out += [f"The adapter alone: {report.beside[0].lower()}{report.beside[1:]}", ""]
     if report.gates:
-        out += _table(("gate", "", "found"), [(g.name, GATES[g.passed], g.words) for g in report.gates])
+        rows = [(f"{mark(g)} {g.name}", outcome(g), spread(g), g.words) for g in report.gates]
+        out += _table(("gate", "", "95% interval", "found"), rows)
     for table in report.tables:
         cells = [[cell if PLAIN.fullmatch(cell) else code(cell) for cell in row] for row in table.rows]
         out += [f"## {table.title}", "", *_table(table.columns, cells)]
@@ -64,11 +72,23 @@ def markdown(report: Report) -> str:
                 code(u.text),
                 code(place(u)),
                 percent(u.retention or 0),
+                went(u),
                 "; ".join(code(m.question) for m in u.misses),
             )
             for u in gone
         ]
-        out += _table(("unit", "where", "retention", "missed"), rows)
+        out += _table(("unit", "where", "retention", "now", "missed"), rows)
+    if report.steps:
+        rows = [
+            (f"{s.samples:.1f}", percent(s.score.mean), between(s.score.low, s.score.high))
+            for s in report.steps
+        ]
+        out += ["## What more synthesis buys", ""]
+        out += _table(("samples per unit", "dev probes answered", "95% interval"), rows)
+    judged_by = list(looks(report))
+    out += ["## How it was judged", "", *judged_by, ""] if judged_by else []
+    cost = list(costs(report))
+    out += ["## Cost", "", *_table(("", ""), cost)] if cost else []
     for name, values in (("Synthesis", report.synthesis), ("Training", report.training)):
         if values:
             out += [

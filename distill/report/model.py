@@ -102,6 +102,13 @@ class Pilot(Record):
     needed: int
 
 
+class Step(Record):
+    """What a round of synthesis bought: samples per unit, and its adapter's score on the dev probes."""
+
+    samples: float
+    score: Summary
+
+
 class Opened(Record):
     """When the test probes were first asked of this adapter, when of any, and of how many adapters."""
 
@@ -162,6 +169,7 @@ class Report(Record):
     units: tuple[UnitResult, ...] = ()
     lost: tuple[str, ...] = ()
     forgetting: Forgetting | None = None
+    steps: tuple[Step, ...] = ()
     pilot: Pilot | None = None
     opened: Opened | None = None
     cost: Cost | None = None

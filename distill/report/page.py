@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from distill.report import words
 from distill.report.model import Report
-from distill.report.plots import arms_plot, units_plot
+from distill.report.plots import arms_plot, effort_plot, units_plot
 
 
 @cache
@@ -24,18 +24,21 @@ def _template() -> Template:
 
 def html(report: Report) -> str:
     """The page; the same report gives the same bytes."""
-    units = units_plot(report)
+    units, effort = units_plot(report), effort_plot(report)
     ranked = sorted(report.units, key=lambda unit: (unit.retention is None, unit.retention or 0, unit.unit))
     return _template().render(
         report=report,
         words=words,
         arms=Markup(arms_plot(report)) if report.arms else None,
         units=Markup(units) if units else None,
+        effort=Markup(effort) if effort else None,
+        looks=list(words.looks(report)),
         ranked=ranked,
         lost=words.lost(report),
         facts=[
             (name, list(words.facts(values)))
             for name, values in (("Synthesis", report.synthesis), ("Training", report.training))
             if values
-        ],
+        ]
+        + [("Cost", cost) for cost in (list(words.costs(report)),) if cost],
     )

@@ -37,7 +37,7 @@ def arms_plot(report: Report) -> str:
         axes.set_axis_off()
         for at, (name, summary) in enumerate(rows):
             y = -at
-            colour = ACCENT if name == "weights" else INK
+            colour = ACCENT if name == report.claim else INK
             axes.plot((0, 1), (y, y), color=LINE, linewidth=5, solid_capstyle="round", zorder=1)
             axes.plot(
                 (summary.low, summary.high),
@@ -56,6 +56,9 @@ def arms_plot(report: Report) -> str:
             axes.text(
                 0.73, y + 0.27, percent(summary.mean), color=colour, weight="bold", ha="right", va="bottom"
             )
+        if "tokens" in report.arms and report.claim in report.arms and report.about == "retention":
+            least, y = report.arms["tokens"].mean - report.margin, -list(report.arms).index(report.claim)
+            axes.plot((least, least), (y - 0.2, y + 0.2), color=INK, linewidth=1.6, zorder=4)
         axes.set(xlim=(-0.016, 1.016), ylim=(0.6 - len(rows), 0.75))
         return _svg(figure, "Score of every arm with its 95% interval")
 
@@ -104,6 +107,45 @@ def units_plot(report: Report) -> str | None:
         axes.text(0, -0.04, "worst", transform=axes.transAxes, ha="left", va="top", color=MUTED)
         axes.text(1, -0.04, "best", transform=axes.transAxes, ha="right", va="top", color=MUTED)
         return _svg(figure, "Retention of every unit, sorted")
+
+
+def effort_plot(report: Report) -> str | None:
+    """The adapter's score on dev probes after each round of synthesis, by samples per unit. None where there
+    was one round.
+    """
+    if len(report.steps) < 2:
+        return None
+    x = [step.samples for step in report.steps]
+    with rc_context({**STYLE, "svg.hashsalt": "effort"}):
+        figure = Figure(figsize=(WIDTH, 2.4))
+        axes = figure.add_axes((0.11, 0.2, 0.85, 0.74))
+        axes.set_axis_off()
+        low = max(0.0, min(step.score.low for step in report.steps) - 0.05)
+        width = (max(x) - min(x)) or 1.0
+        for level in (low, (1 + low) / 2, 1):
+            axes.axhline(level, color=LINE, linewidth=1, zorder=0)
+            axes.text(
+                -0.02, level, f"{level:.0%}", transform=axes.get_yaxis_transform(), ha="right", va="center",
+                color=MUTED,
+            )  # fmt: skip
+        axes.vlines(
+            x, [s.score.low for s in report.steps], [s.score.high for s in report.steps],
+            color=ACCENT, alpha=0.35, linewidth=4,
+        )  # fmt: skip
+        axes.plot(x, [s.score.mean for s in report.steps], "o-", color=ACCENT, markersize=7, clip_on=False)
+        for at in x:
+            axes.text(
+                at,
+                -0.06,
+                f"{at:.1f}",
+                transform=axes.get_xaxis_transform(),
+                ha="center",
+                va="top",
+                color=MUTED,
+            )
+        axes.set(xlim=(min(x) - 0.08 * width, max(x) + 0.08 * width), ylim=(low, 1.02))
+        axes.text(0.5, -0.2, "samples per unit", transform=axes.transAxes, ha="center", va="top", color=MUTED)
+        return _svg(figure, "Score on dev probes by samples per unit")
 
 
 def _svg(figure: Figure, label: str) -> str:

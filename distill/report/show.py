@@ -15,13 +15,14 @@ from distill.records import read_json, write_atomic, write_json
 from distill.report.markdown import markdown
 from distill.report.model import Report
 from distill.report.words import (
-    GATES,
     HEADS,
     VERDICTS,
     arm,
     between,
     judged,
+    looks,
     lost,
+    outcome,
     percent,
     place,
     retained,
@@ -81,7 +82,11 @@ def print_report(report: Report, console: Console | None = None) -> None:
         console.print(Text(f"Retention: {retained(report.retention)}"))
     for gate in report.gates:
         console.print(
-            Text.assemble(f"{gate.name}: ", (GATES[gate.passed], GATE_STYLES[gate.passed]), f", {gate.words}")
+            Text.assemble(
+                f"{gate.name}: ",
+                (outcome(gate), GATE_STYLES[gate.passed] if gate.bound is not None else "dim"),
+                f", {gate.words}",
+            )
         )
     for more in report.tables:
         console.print()
@@ -91,6 +96,8 @@ def print_report(report: Report, console: Console | None = None) -> None:
         for row in more.rows:
             shown.add_row(*(Text(printable(cell)) for cell in row))
         console.print(shown)
+    for sentence in looks(report):
+        console.print(Text(sentence, style="dim"))
     for warning in report.warnings:
         console.print(Text(f"warning: {printable(warning)}", style="yellow"))
     gone = lost(report)

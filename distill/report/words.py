@@ -25,7 +25,7 @@ GATES = {True: "passed", False: "failed", None: "not measured"}
 
 def percent(share: float) -> str:
     """`0.974` as `97.4%`, whole numbers without a decimal."""
-    return f"{share * 100:.1f}".removesuffix(".0") + "%"
+    return f"{share * 100:.1f}".removesuffix(".0").replace("-", "−") + "%"
 
 
 def between(low: float, high: float) -> str:
@@ -73,6 +73,78 @@ def lost(report: Report) -> list[UnitResult]:
 def judged(report: Report) -> int:
     """Units on which the memory in context helps: those of which something can be retained or lost."""
     return sum(unit.retention is not None for unit in report.units)
+
+
+def went(unit: UnitResult) -> str:
+    """Where a unit that was lost is to be found now."""
+    if unit.returned:
+        now = f", {percent(unit.arms['deployed'])} answered from there" if "deployed" in unit.arms else ""
+        return f"went back to the residual memory{now}"
+    if unit.place == "tokens":
+        return "stands in the residual memory, and is not read from it"
+    return "lives in the weights alone"
+
+
+def mark(gate: Gate) -> str:
+    """A gate's verdict as one sign, for whom colours say nothing."""
+    return {True: "✓", False: "✗", None: "?"}[gate.passed] if gate.bound is not None else "–"
+
+
+def found(gate: Gate) -> str:
+    """What a gate measured, in short."""
+    if gate.value is None:
+        return "–"
+    if gate.unit == "nats":
+        return f"{gate.value.value:.3f}"
+    if gate.name == "memory returns":
+        return points(gate.value.value).removesuffix(" points") + " pt"
+    return percent(gate.value.value)
+
+
+def costs(report: Report) -> Iterator[tuple[str, str]]:
+    """What the build cost and saves, as (name, value) rows."""
+    if report.cost is None:
+        return
+    cost = report.cost
+    yield "memory in context, tokens a call", f"{cost.memory:,}"
+    yield "residual memory, tokens a call", f"{cost.residual:,}"
+    yield "saved, tokens a call", f"{cost.memory - cost.residual:,}"
+    if cost.build:
+        yield "read by the build, tokens (a trained one counts as three)", f"{cost.build:,}"
+    if cost.break_even is not None:
+        yield "paid back after, calls", f"{cost.break_even:,}"
+    for stage, seconds in cost.seconds.items():
+        yield f"time of {stage}", duration(seconds)
+    if cost.peak:
+        yield "memory held at most", f"{cost.peak / 2**20:,.0f} MiB"
+
+
+def duration(seconds: float) -> str:
+    """`48 s`, `3 min 5 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def looks(report: Report) -> Iterator[str]:
+    """When the test probes were opened, and what the dev probes had planned: one sentence each."""
+    if report.opened:
+        one = report.opened
+        often = "once" if one.times == 1 else f"{one.times} times, first at {one.first}"
+        yield f"The test probes were opened at {one.at}; of these probes that was done {often}."
+    if report.pilot:
+        pilot, arms = report.pilot, report.arms
+        asked = arms[report.claim].n if report.claim in arms else 0
+        yield (
+            f"A pilot of {pilot.n} dev probes found a discordance of {percent(pilot.discordance)} and a"
+            f" design effect of {pilot.design_effect:.2g}: {pilot.needed:,} test probes show"
+            f" non-inferiority with 80% power if the two are equal. {asked:,} were asked."
+        )
+    if report.exact is not None:
+        yield (f"Exact test by unit that {report.claim} and tokens do not differ: p = {report.exact:.2g}.")
 
 
 def facts(values: dict[str, JsonValue], above: str = "") -> Iterator[tuple[str, str]]:
