@@ -105,7 +105,10 @@ def arms_table(said: Compliance) -> Table:
     """Every measure of every arm; all arms were given the same tasks."""
     counts = [share.n for share in shares(said.arms[0])]
     heads = [f"{name} (n {count})" for name, count in zip(SHARES, counts, strict=True)]
-    rows = tuple((one.arm, *(cell(share) for share in shares(one)), f"{one.tokens:.0f}") for one in said.arms)
+    rows = tuple(
+        (one.arm, *(cell(share) for share in shares(one)), f"{one.tokens:.0f}" if one.tokens else "–")
+        for one in said.arms
+    )
     return Table(title="Arms, with 95% intervals", columns=("arm", *heads, "tokens a request"), rows=rows)
 
 

@@ -77,6 +77,10 @@ def keep(bundle: Path, out: Path, programs: Path = PROGRAMS) -> Live:
         rows = dict(payload_of(json.loads(line)) for line in reversed(log.read_text().splitlines()))
     place = out / live.harness / live.version
     others = sorted(path for path in (out / live.harness).glob("*") if path != place and path.is_dir())
+    old = next((path for path in (place, *others[-1:]) if path.is_dir()), None)
+    known = {path.name for path in old.glob("*")} if old else set()
+    for name in sorted(known ^ {*rows, *logs}):
+        print(f"{live.version} {name} is {'not recorded any more' if name in known else 'new'}")
     for name, data in {**rows, **logs}.items():
         for before in (place / name, *(other / name for other in others[-1:])):
             if before.exists() and before.read_bytes() != data and name != "session.jsonl":
