@@ -34,7 +34,8 @@ UNLIKE = re.compile(
     r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z?|\b(?:toolu|msg|req|run|lc_run)_?-*[0-9A-Za-z_-]{16,}|"
     r"-tmp-harness-live-[0-9a-z_-]+?-project|agent-local-[0-9a-z-]+|local-conv-[0-9a-z-]+|live-[0-9a-f]{6,}"
 )
-CALL = re.compile(r"callp\d+t\d+c\d+")  # which call it was; a session's log needs them, a payload does not
+# Which call it was, and the number of a file's mark: a session's log needs the first, a payload neither.
+CALL = re.compile(r"callp\d+t\d+c\d+|\ba[0-9a-f]{16}\b|(?<=content of )([\w.-]+) \d+")
 TOP = re.compile(r"/[\w./-]*?/harness-live-[a-z0-9_]+(/project|/home)?(?![\w-])")
 HERE = {"/project": "/project", "/home": "/home/agent", None: "/tmp/run"}
 MOST = 80  # rows of a session log that are kept
@@ -95,7 +96,8 @@ def keep(bundle: Path, out: Path, programs: Path = PROGRAMS) -> Live:
 def payload_of(row: dict[str, Any]) -> tuple[str, bytes]:
     """A name that says the shape, event and tool, and the payload as it is kept: one for each name."""
     shape = row["argv"][row["argv"].index("--harness") + 1]
-    given = plain(json.loads(CALL.sub("<id>", row["text"])))
+    text = CALL.sub(lambda match: f"{match[1]} 0" if match[1] else "<id>", row["text"])
+    given = plain(json.loads(text))
     keys = ("hook_event_name", "event_type", "hook", "type", "phase", "event")
     event = next((str(given[key]) for key in keys if isinstance(given.get(key), str)), "event")
     request = given.get("tool_call")
