@@ -88,6 +88,12 @@ class ModelError(DistillError):
     """A base model or teacher does not exist, cannot be reached, or cannot hold the memory in its context."""
 
 
+class CheckError(DistillError):
+    """Something is below its threshold, or does not hold what it should."""
+
+    exit_code = Exit.BELOW
+
+
 class PendingError(DistillError):
     """Changes are pending and the caller asked to be told by the exit code."""
 

@@ -7,6 +7,7 @@ Not covered: the stages themselves (`work.py`), reading and planning (in `cli.py
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from distill.life.manifest import write_manifest
 from distill.memory import Memory, common, context_text
 from distill.memory.evidence.hostile import why_hostile
 from distill.plan import away
+from distill.planned import keep
 from distill.recipe import Recipe, recipe_digest
 from distill.records import Plan, digest_file, digest_of, write_json
 from distill.report import Report
@@ -27,6 +29,7 @@ from distill.screen import warn
 from distill.stage import Run, inputs_of
 from distill.synth.generate import Teacher
 from distill.synth.server import ServerTeacher
+from distill.synth.teacher import Reader
 from distill.synth.teachers import LocalTeacher, ServedTeacher
 from distill.train.adapter import AdapterCard, load_adapter
 from distill.train.loop import default_lr
@@ -43,7 +46,7 @@ from distill.work import (
     ask as ask_once,
 )
 
-__all__ = ["again", "ask", "check", "leader_first", "prepare", "restart", "synth", "train"]
+__all__ = ["again", "ask", "build", "check", "leader_first", "prepare", "restart", "synth", "train"]
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def prepare(said: Recipe, memory: Memory, plan: Plan, guard: Guard | None = None
     }
     if leads():
         write_json(said.out / "context.json", context)
+        keep(said)
     return Job(said, work, memory.warnings)
 
 
@@ -202,6 +206,16 @@ def check(job: Job, bars: Bars) -> Report:
     sources = [(source.format, source.path, source.fields) for source in job.said.memory.sources]
     write_manifest(job.work.out, common(sources))
     return report
+
+
+def build(job: Job, bars: Bars, questions: Sequence[str] = ()) -> tuple[Report, dict[str, list[str]]]:
+    """Every stage that needs a model; the report, and what the base without and with the adapter answers to
+    more questions, by arm."""
+    synth(job, bars)
+    train(job, bars)
+    report, work = check(job, bars), job.work
+    arms = {"none": Reader(work.base, None), "weights": Reader(work.base, None, adapter=True)}
+    return report, {arm: work.answers(reader, questions) for arm, reader in arms.items() if questions}
 
 
 STAGES = {

@@ -1,21 +1,25 @@
 """The stages `read` and `plan` of a recipe: what the memory is now, and where each of its units will live.
 
-Stored in the run directory, and taken from there as long as it is up to date. One of the three places that
-see a Recipe; needs no torch. Not covered: the stages that need a model (`flow.py`).
+Stored in the run directory, and taken from there as long as it is up to date; the recipe itself is kept there
+too, for commands that are given a run. Needs no torch. Not covered: the stages that need a model (`flow.py`).
 """
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from distill import plan as planning
-from distill.errors import StaleError
+from distill.errors import RecordError, StaleError
 from distill.memory import Memory, common, read, residual, store, unchanged
 from distill.memory.evidence.judge import Judged, judge
 from distill.recipe import Recipe, recipe_digest
-from distill.records import Header, Plan, Route, digest_file, digest_of, read_jsonl, write_jsonl
+from distill.records import Header, Plan, Route, digest_file, digest_of, read_jsonl, write_json, write_jsonl
 from distill.stage import Run, require
 
 Command = Callable[[str], str]  # the command line of a stage, for whoever is to mend something
@@ -132,3 +136,37 @@ def planned(said: Recipe, command: Command, redo: bool = False) -> tuple[Memory,
             if not redo:
                 raise
     return memory, planning_of(said, memory)[0]
+
+
+def keep(said: Recipe) -> None:
+    """Stores the recipe in its run directory, with where its paths start from. Raises OSError."""
+    here = os.path.relpath(".", said.out)
+    write_json(
+        said.out / "recipe.json", {"from": here, "recipe": said.model_dump(mode="json", by_alias=True)}
+    )
+
+
+def reopen(run: Path) -> Recipe:
+    """The recipe of a run, its paths as seen from the current directory. Raises RecordError where the run has
+    none."""
+    try:
+        stored = json.loads((run / "recipe.json").read_bytes())
+        said = Recipe.model_validate_json(json.dumps(stored["recipe"]))
+        where = run / stored["from"]
+    except (OSError, ValueError, KeyError, TypeError, ValidationError) as fault:
+        raise RecordError(
+            "is no run directory of `distill run`", file=run, mend="give the `out` of a recipe"
+        ) from fault
+    base = said.base
+    if (where / base.model).is_dir():
+        base = base.model_copy(update={"model": str(_seen(Path(base.model), where))})
+    return _seen(said, where).model_copy(update={"out": run, "base": base})
+
+
+def _seen(value: Any, where: Path) -> Any:
+    """A value of a recipe with the paths in it, which start from `where`, as seen from here."""
+    if isinstance(value, Path):
+        return value if value.is_absolute() else Path(os.path.relpath(where / value))
+    if isinstance(value, BaseModel):
+        return value.model_copy(update={name: _seen(item, where) for name, item in value})
+    return tuple(_seen(item, where) for item in value) if isinstance(value, tuple) else value

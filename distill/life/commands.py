@@ -1,4 +1,7 @@
-"""The commands of an adapter's life: verify, trace."""
+"""The commands of an adapter's life: verify, trace, promote, rollback, gc, forget.
+
+They are given a run directory, which knows its recipe. What needs torch is imported inside.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from distill import screen
+from distill import planned, screen
+from distill.bar import Bars
 from distill.errors import Exit, UsageError, faults
 from distill.life import words
 
@@ -60,3 +64,66 @@ def trace(
         screen.print_json(found)
     else:
         words.show_trace(found)
+
+
+@app.command(epilog="distill promote runs/quickstart\n\ndistill promote runs/quickstart --force")
+@faults("distill")
+def promote(
+    run: RunPath,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even where a gate did not pass; it is recorded.")
+    ] = False,
+) -> None:
+    """Keep the run's adapter as a version and point RUN/current to it, if every gate passed."""
+    from distill.life import versions
+
+    words.show_step(run, versions.promote(run, force))
+
+
+@app.command(epilog="distill rollback runs/quickstart")
+@faults("distill")
+def rollback(run: RunPath) -> None:
+    """Point RUN/current back to the version before."""
+    from distill.life import versions
+
+    words.show_step(run, versions.rollback(run))
+
+
+@app.command(epilog="distill gc runs/quickstart\n\ndistill gc runs")
+@faults("distill")
+def gc(
+    place: Annotated[Path, typer.Argument(metavar="RUN|DIR", help="A run directory, or one of runs.")],
+) -> None:
+    """Drop what no later build of the same memory will use: old cache entries, finished checkpoints."""
+    from distill.life.gc import collect, runs_of
+
+    words.show_freed([collect(run) for run in runs_of(place)])
+
+
+@app.command(epilog="distill forget runs/quickstart amber-heron-runs")
+@faults("distill")
+def forget(
+    run: RunPath,
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help="A unit's id, or how it begins.")],
+) -> None:
+    """Remove a unit that you deleted from the memory: samples, cache, reports, versions; build without it."""
+    from distill import flow
+    from distill.life import forget as forgetting
+    from distill.life.gc import collect
+
+    said = planned.reopen(run)
+    wanted = forgetting.wanted(run, unit)
+    memory = planned.sources(said)
+    forgetting.refuse(wanted, memory)
+    traces = forgetting.traces(wanted, memory)
+    dropped, versions = forgetting.clear(run, wanted, traces)
+    with Bars() as bars:
+        again = planned.planned(said, lambda name: f"distill {name}", redo=True)
+        job = flow.prepare(said, *planned.guarded_by(said, again))
+        report, answers = flow.build(job, bars, [probe.question for probe in wanted.probes])
+    collect(run)
+    result = forgetting.scored(wanted, answers)
+    forgetting.finish(run, wanted, traces, result)
+    words.show_forgotten(run, result, dropped, versions)
+    if not report.passed:
+        raise typer.Exit(Exit.BELOW)

@@ -9,7 +9,11 @@ from typing import Any
 from rich.text import Text
 
 from distill import screen
+from distill.errors import printable
+from distill.life.forget import Forgotten
+from distill.life.gc import Freed
 from distill.life.verify import Link
+from distill.life.versions import Step
 from distill.report.words import percent
 
 
@@ -64,3 +68,38 @@ def show_trace(found: dict[str, Any]) -> None:
 
 def _asked(sample: dict[str, Any]) -> str:
     return f"{sample['row']}: {sample['question']} → {sample['answer']}"
+
+
+def show_step(run: Path, step: Step) -> None:
+    """Where `current` points now, and what the version's changelog says."""
+    out = screen.console()
+    forced = ", by force: not every gate passed" if step.forced else ""
+    before = f" (before: {step.before})" if step.before else ""
+    out.print(f"{run}/current is version {step.version}{before}{forced}\n", markup=False)
+    text = (run / "versions" / step.version / "changelog.md").read_text(encoding="utf-8")
+    for line in text.splitlines()[2:]:
+        out.print(Text(printable(line)))
+
+
+def show_freed(freed: Sequence[Freed]) -> None:
+    """What was let go, run by run."""
+    for one in freed:
+        words = f"{one.entries:,} cache entries and {one.files} files dropped, {one.size / 2**20:.1f} MiB"
+        screen.console().print(f"{one.run}: {words}", markup=False)
+
+
+def show_forgotten(run: Path, result: Forgotten, entries: int, versions: Sequence[str]) -> None:
+    """What was removed, and what the unit's probes score now."""
+    out = screen.console()
+    out.print(f"forgotten: no word of it is left under {run}", markup=False)
+    out.print(
+        f"{entries} cache entries that showed it were dropped, and the adapter was built anew", markup=False
+    )
+    if versions:
+        out.print(f"versions that held it were dropped: {', '.join(versions)}", markup=False)
+    if result.weights is not None and result.none is not None:
+        before = f"{percent(result.before['weights'])} before, " if "weights" in result.before else ""
+        now = f"{percent(result.weights)} now; without any adapter {percent(result.none)}"
+        out.print(f"its {result.probes} probes, adapter alone: {before}{now}", markup=False)
+    if not (run / "current").is_symlink() and versions:
+        out.print(f"next: distill promote {run}", markup=False)

@@ -30,7 +30,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from distill.records import Header, Record, append_record, digest_of, resume_jsonl, write_atomic, write_json
-from distill.synth.dataset import pack
+from distill.synth.dataset import join, pack
 from distill.synth.teacher import Answer
 
 PIECE = 128  # questions of one piece: what a kill can cost
@@ -203,6 +203,49 @@ def read_part(path: Path) -> tuple[list[str], dict[str, torch.Tensor]]:
     with safe_open(path, "pt") as file:  # type: ignore[no-untyped-call]
         tensors = {name: file.get_tensor(name) for name in file.keys()}
         return json.loads((file.metadata() or {})["texts"]), tensors
+
+
+def used(folder: Path) -> set[str]:
+    """The keys that the last finished stages used."""
+    return {key for path in folder.glob("*.used.json") for key in _json(path).get("keys", [])}
+
+
+def prune(folder: Path, keep: Callable[[str, Sequence[str]], bool]) -> tuple[int, int]:
+    """Drops the entries of all packs that are not to be kept: `keep(key, texts)`. Files are written anew,
+    with what stays as it was. Returns entries dropped and bytes freed. Raises OSError."""
+    dropped = freed = 0
+    for path in packed(folder, "*.*"):
+        before = path.stat().st_size
+        if path.suffix == ".jsonl":
+            lines = path.read_bytes().split(b"\n")
+            entries = list(read_texts(path))
+            stay = [Texts(key=key, texts=texts) for key, texts in entries if keep(key, texts)]
+            data = b"".join([lines[0] + b"\n", *(r.model_dump_json().encode() + b"\n" for r in stay)])
+        elif path.suffix == ".safetensors" and (entries := keys_of(path)):
+            texts, tensors = read_part(path)
+            rows = [row for row, key in enumerate(entries) if keep(key, (texts[row],))]
+            stay, data = rows, b""
+            if rows:
+                kept = join([(tensors, row) for row in rows])
+                meta = {
+                    name: json.dumps([of[row] for row in rows])
+                    for name, of in (("keys", entries), ("texts", texts))
+                }
+                data = save({**kept, "ended": tensors["ended"][rows]}, metadata=meta)
+        else:
+            continue
+        if len(stay) == len(entries) and stay:
+            continue
+        dropped += len(entries) - len(stay)
+        if stay:
+            write_atomic(path, data)
+        else:
+            path.unlink()
+        freed += before - (path.stat().st_size if stay else 0)
+    for place in folder.glob("[0-9]*"):
+        if not any(path.suffix in (".jsonl", ".safetensors") for path in place.iterdir()):
+            shutil.rmtree(place)
+    return dropped, freed
 
 
 def _pieces(prompts: Sequence[str], times: Counter[str]) -> Iterator[list[str]]:
