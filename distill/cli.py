@@ -235,6 +235,7 @@ def _judged(said: Recipe, report: Any) -> None:
         str(said.out / "report.html"), f'distill ask {shlex.quote(str(said.out))} "a question" --arm weights'
     )
     if not report.passed:
+        job = flow.repair(job, bars)
         raise typer.Exit(Exit.BELOW)
 
 

@@ -117,6 +117,10 @@ class Base(Section):
 class Synth(Section):
     per_unit: Count = 24
     """Questions per memory unit. Raise it when units are lost (20 to 40 is usual); cost grows in step."""
+    repair: Annotated[int, Field(ge=0)] = 0
+    """Most extra samples for a unit that the dev probes say was not retained. They are made, and the adapter
+    trained again, in two rounds; what still fails returns to the residual memory. 0 does none of it.
+    """
     families: Annotated[tuple[Family, ...], Field(min_length=1)] = (
         "recall",
         "apply",

@@ -62,6 +62,7 @@ class Work:
     others: Sequence[MemoryUnit] = ()  # the other units that the teacher reads
     whole: bool = False  # whether those that stay in context are probed as well
     places: Mapping[str, Place] = field(default_factory=dict)
+    returned: frozenset[str] = frozenset()  # units of the adapter that went back to the residual
     guard: Guard | None = None  # of the harness
 
     @property
@@ -188,11 +189,14 @@ def synthesise(
     replay: float,
     temperature: float,
     tell: Tell,
+    more: Mapping[str, int] | None = None,
     only: str | None = None,
 ) -> dict[str, Any]:
-    """The dataset of the self-study; its manifest. `source` is what the teacher's texts depend on beside the
-    base: which teacher it is, and how much of its targets is kept."""
+    """The dataset of the self-study; its manifest. `more` are extra samples by unit, `source` is what the
+    teacher's texts depend on beside the base: which teacher it is, and how much of its targets is kept."""
     inputs = {**work.inputs, "probes": digest_file(work.probes), "synth": settings}
+    if more:
+        inputs["more"] = digest_of(dict(more))
     inputs["self-study"] = digest_of(inputs)
     if fresh(work.dataset / MANIFEST, inputs):
         return json.loads((work.dataset / MANIFEST).read_bytes())
@@ -214,10 +218,12 @@ def synthesise(
         replay=replay,
         temperature=temperature,
         seed=work.seed,
+        more=more,
         collides=held.collides,
         progress=tell,
     )
-    spent(work.out, "synthesis", time.monotonic() - start, inputs, _read_in_synthesis(work, manifest))
+    read = _read_in_synthesis(work, manifest)
+    spent(work.out, "synthesis", time.monotonic() - start, inputs, read, again=bool(more))
     return manifest
 
 
@@ -298,6 +304,7 @@ def train_adapter(
         round(TRAINING * trained / len(samples)),
     )
     card = AdapterCard(
+        again="more" in manifest["inputs"],
         base=work.base.name,
         base_digest=work.base.digest,
         template_digest=work.base.template_digest,

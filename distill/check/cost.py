@@ -7,6 +7,7 @@ backward to the activations, backward to the weights). Not covered: money, and m
 
 from __future__ import annotations
 
+import itertools
 import resource
 import sys
 from collections.abc import Mapping
@@ -28,10 +29,27 @@ class Spent(Record):
     peak: dict[str, int] = {}
 
 
-def spent(run: Path, stage: str, seconds: float, inputs: Mapping[str, str], tokens: int = 0) -> None:
-    """Note what a stage took, once for the same inputs: a stage that finds its work done says nothing new."""
+def spent(
+    run: Path,
+    stage: str,
+    seconds: float,
+    inputs: Mapping[str, str],
+    tokens: int = 0,
+    *,
+    again: bool = False,
+) -> None:
+    """Note what a stage took, once for the same inputs: a stage that finds its work done says nothing new.
+    What it takes `again` in the same build stands beside what it took before, as its next round.
+    """
     path = run / "spent.json"
     known = read_json(path, Spent, mend=f"delete {path}") if path.is_file() else Spent()
+    if again:
+        names = (f"{stage}, round {round_}" for round_ in itertools.count(2))
+        others = (name for name in names if known.inputs.get(name) != inputs)
+        stage = next(
+            (name for name in known.inputs if name.startswith(f"{stage}, ") and known.inputs[name] == inputs),
+            next(name for name in others if not _same(known.inputs.get(name), inputs)),
+        )
     if known.inputs.get(stage) == dict(inputs):
         return
     write_json(
@@ -45,19 +63,26 @@ def spent(run: Path, stage: str, seconds: float, inputs: Mapping[str, str], toke
     )
 
 
-def cost_of(run: Path, *, memory: int, residual: int) -> Cost:
-    """The cost of a run whose memory takes `memory` tokens in each call and leaves `residual` of them."""
+def _same(one: Mapping[str, str] | None, other: Mapping[str, str]) -> bool:
+    """Whether two stages worked for the same adapter: the same memory, plan and base."""
+    return one is not None and all(one.get(name) == other.get(name) for name in ("memory", "plan", "base"))
+
+
+def cost_of(run: Path, inputs: Mapping[str, str], *, memory: int, residual: int) -> Cost:
+    """The cost of a build for these inputs, whose memory takes `memory` tokens in each call and leaves
+    `residual` of them.
+    """
     path = run / "spent.json"
     known = read_json(path, Spent, mend=f"delete {path}") if path.is_file() else Spent()
-    read = sum(known.tokens.values())
-    saved = memory - residual
+    mine = [stage for stage, made in known.inputs.items() if _same(made, inputs)]
+    read, saved = sum(known.tokens[stage] for stage in mine), memory - residual
     return Cost(
         memory=memory,
         residual=residual,
         build=read,
         break_even=-(-read // saved) if saved > 0 and read else None,
-        seconds=known.seconds,
-        peak=max(known.peak.values(), default=0),
+        seconds={stage: known.seconds[stage] for stage in mine},
+        peak=max((known.peak[stage] for stage in mine), default=0),
     )
 
 

@@ -18,11 +18,12 @@ from distill.check.cost import cost_of, spent
 from distill.check.judge import judge
 from distill.check.opened import open_test
 from distill.check.probes import Probe
+from distill.check.repair import step_of, weak_units
 from distill.check.retrieval import retriever
 from distill.check.verdict import pilot_of
 from distill.records import digest_file
 from distill.report import Report, write_report
-from distill.report.model import Score
+from distill.report.model import Score, Step
 from distill.synth.dataset import MANIFEST, read_dataset
 from distill.synth.teacher import Reader
 from distill.train.model import Base, prompt_ids
@@ -94,6 +95,20 @@ def scored(
     )
 
 
+def dev_round(work: Work, probes: Sequence[Probe], tell: Tell) -> tuple[list[str], Step]:
+    """The units that the loaded adapter did not keep, by their dev probes, and what the dataset bought. There
+    must be dev probes."""
+    mine = {unit.id for unit in work.units}
+    dev = [p for p in probes if p.split == "dev" and p.unit in mine]
+    manifest = json.loads((work.dataset / MANIFEST).read_bytes())
+    inputs = {
+        "probes": digest_file(work.probes),
+        "adapter": digest_file(work.adapter / "adapter_model.safetensors"),
+    }
+    scores = scored(work, "dev.jsonl", dev, ("tokens", "weights"), readers(work), inputs, tell, "dev")
+    return weak_units(scores, dev), step_of(scores, dev, manifest["coverage"]["samples"])
+
+
 def judge_run(
     work: Work,
     probes: Sequence[Probe],
@@ -103,6 +118,7 @@ def judge_run(
     limits: Mapping[str, float | None],
     before: Path | None,
     pilot: bool,
+    steps: Sequence[Step],
     options: Mapping[str, Any],
     title: str,
     warnings: Sequence[str],
@@ -158,6 +174,8 @@ def judge_run(
         test,
         judged,
         places=work.places,
+        returned=work.returned,
+        steps=steps,
         title=title,
         seed=work.seed,
         inputs=inputs,
@@ -172,6 +190,7 @@ def judge_run(
         opened=opened,
         cost=cost_of(
             work.out,
+            inputs,
             memory=context_cost(work.base, work.memory),
             residual=context_cost(work.base, work.residual),
         ),

@@ -51,6 +51,10 @@ class Question(Record):
     seed: int
 
 
+MORE = 50  # seeds between a first question and one of the extra ones
+FREER = 1.25  # temperature of the extra questions, over that of the first
+
+
 @dataclass
 class _Study:
     memory: str
@@ -83,6 +87,7 @@ def self_study(
     replay: float,
     temperature: float,
     seed: int,
+    more: Mapping[str, int] | None = None,
     given: Sequence[Question] | None = None,
     collides: Callable[[str], str | None] = lambda question: None,
     rounds: int = 2,
@@ -94,6 +99,7 @@ def self_study(
         statements: unit id -> statement, of the units that go to weights.
         memory: what the teacher has in context; used here to judge faithfulness.
         context: digest of base, template and limits: what else a text of this teacher depends on.
+        more: samples asked for beyond `per_unit`, by unit; more freely written, and none that abstains.
         given: questions to answer instead of writing any.
         collides: reason why a question is too close to a probe, or None.
         progress: called with the stage's words, pieces done and pieces in all.
@@ -105,6 +111,16 @@ def self_study(
             break
         jobs = [(unit, family, FAMILIES[family].format(line=statements[unit])) for unit, family in wanted]
         _keep(study, f"{turn}", _asked(study, f"{turn}", jobs, True, temperature, seed + turn), True)
+    if more and given is None:
+        about = [family for family in families if family != "abstain"] or families
+        wanted = [
+            pair
+            for unit, count in more.items()
+            for pair in next_questions([unit], Counter(), count, about, seed + MORE)
+        ]
+        jobs = [(unit, family, FAMILIES[family].format(line=statements[unit])) for unit, family in wanted]
+        written = _asked(study, "more", jobs, True, FREER * temperature, seed + MORE)
+        _keep(study, "more", written, True)
     count = round(replay * sum(study.kept.values()))
     if given is not None:
         _keep(study, "0", [q for q in given if q.family != "replay"], True)
@@ -138,7 +154,7 @@ def self_study(
 
 
 def _words(name: str) -> str:
-    return "replay" if name == "replay" else f"round {int(name) + 1}"
+    return f"round {int(name) + 1}" if name.isdigit() else name
 
 
 def _asked(

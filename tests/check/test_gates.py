@@ -209,15 +209,26 @@ def test_the_test_split_counts_its_openings(tmp_path: Path) -> None:
         open_test(path, "p2", "a2")
 
 
+A = {"memory": "1", "plan": "1", "base": "1"}
+
+
 def test_what_a_build_costs_is_said_once_for_the_same_work(tmp_path: Path) -> None:
-    nothing = cost_of(tmp_path, memory=100, residual=40)
+    nothing = cost_of(tmp_path, A, memory=100, residual=40)
     assert (nothing.build, nothing.break_even, nothing.seconds) == (0, None, {})
-    spent(tmp_path, "synthesis", 10.04, {"a": "1"}, 1000)
-    spent(tmp_path, "training", 60.0, {"a": "1"}, 5000)
-    spent(tmp_path, "training", 0.1, {"a": "1"}, 5000)  # found its work done
-    said = cost_of(tmp_path, memory=100, residual=40)
+    spent(tmp_path, "synthesis", 10.04, A, 1000)
+    spent(tmp_path, "training", 60.0, A, 5000)
+    spent(tmp_path, "training", 0.1, A, 5000)  # found its work done
+    said = cost_of(tmp_path, A, memory=100, residual=40)
     assert (said.seconds, said.build, said.break_even) == ({"synthesis": 10.0, "training": 60.0}, 6000, 100)
     assert said.peak > 1 << 20
-    spent(tmp_path, "training", 30.0, {"a": "2"}, 50)
-    assert cost_of(tmp_path, memory=100, residual=40).seconds["training"] == 30.0
-    assert cost_of(tmp_path, memory=40, residual=40).break_even is None
+    spent(tmp_path, "training", 30.0, {**A, "train": "2"}, 50)
+    assert cost_of(tmp_path, A, memory=100, residual=40).seconds["training"] == 30.0
+    assert cost_of(tmp_path, A, memory=40, residual=40).break_even is None
+    for _ in range(2):  # a round of repair, found done the second time
+        spent(tmp_path, "training", 7.0, {**A, "train": "3"}, 10, again=True)
+    spent(tmp_path, "training", 8.0, {**A, "train": "4"}, 10, again=True)
+    said = cost_of(tmp_path, A, memory=100, residual=40).seconds
+    assert said == {"synthesis": 10.0, "training": 30.0, "training, round 2": 7.0, "training, round 3": 8.0}
+    other = {**A, "memory": "2"}
+    spent(tmp_path, "synthesis", 3.0, other, 20)
+    assert cost_of(tmp_path, other, memory=100, residual=40).seconds == {"synthesis": 3.0}
