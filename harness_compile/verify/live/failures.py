@@ -6,6 +6,7 @@ Whoever calls says how the installed bundle is broken. Not covered: what is want
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from harness_compile import bundle as bundles
@@ -17,8 +18,8 @@ from harness_compile.verify.live.verify import drive, policy_of
 
 
 def attempt(bundle: Path, programs: Path, installing: Callable[[Place, Path], None]) -> list[Seen] | None:
-    """What came of the first call that must fire and the first that must not; None where the harness is not
-    there. Raises DistillError, OSError."""
+    """What came of the first call that must fire and the first that must not; where the harness made neither,
+    what it said last. None where the harness is not there. Raises DistillError, OSError."""
     said = bundles.load(bundle)
     driver = drivers()[said.harness]
     program = driver.find(programs)
@@ -29,4 +30,6 @@ def attempt(bundle: Path, programs: Path, installing: Callable[[Place, Path], No
     chosen = [next(one for one in found if one.wanted == wanted) for wanted in ("refused", "runs")]
     with throw_away(named_programs(chosen), program.path, program.home) as at:
         installing(at, bundle)
-        return drive(driver, program, at, rules, policy_of(bundle, said), chosen)[1]
+        ended, came = drive(driver, program, at, rules, policy_of(bundle, said), chosen)
+    last = " ".join((ended.out + ended.err).split())[-600:]
+    return [replace(one, said=last) if one.observed == "no answer" else one for one in came]

@@ -31,6 +31,7 @@ main = recorded_guard.main
 """
 UNLIKE = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b\d{13}\b|"
+    r"\b[A-Z][a-z]+day, [A-Z][a-z]+ \d+, \d{4} at [\d:]+ [AP]M|\b\d+/\d+/\d{4}, [\d:]+ [AP]M|"
     r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z?|\b(?:toolu|msg|req|run|lc_run)_?-*[0-9A-Za-z_-]{16,}|"
     r"-tmp-harness-live-[0-9a-z_-]+?-project|agent-local-[0-9a-z-]+|local-conv-[0-9a-z-]+|live-[0-9a-f]{6,}"
 )
