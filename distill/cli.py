@@ -222,6 +222,7 @@ def run(recipe: RecipePath, sets: Sets = None) -> None:
         screen.show_again(flow.again(job))
         flow.synth(job, bars)
         flow.train(job, bars)
+        job = flow.repair(job, bars)
         report = flow.check(job, bars)
     _judged(said, report)
 
@@ -235,7 +236,6 @@ def _judged(said: Recipe, report: Any) -> None:
         str(said.out / "report.html"), f'distill ask {shlex.quote(str(said.out))} "a question" --arm weights'
     )
     if not report.passed:
-        job = flow.repair(job, bars)
         raise typer.Exit(Exit.BELOW)
 
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from distill.bar import Bars
 from distill.check.arms import Guard
-from distill.check.stage import judge_run
+from distill.check.repair import Repair, next_round, repair_of
+from distill.check.stage import dev_round, judge_run
 from distill.errors import RecordError, StaleError
 from distill.life.changes import changes, counted, listed
 from distill.life.manifest import write_manifest
-from distill.memory import Memory, common, context_text
+from distill.memory import Memory, common, context_text, residual
 from distill.memory.evidence.hostile import why_hostile
+from distill.memory.store import save_residual
 from distill.plan import away
 from distill.planned import keep
 from distill.recipe import Recipe, recipe_digest
@@ -46,7 +48,7 @@ from distill.work import (
     ask as ask_once,
 )
 
-__all__ = ["again", "ask", "build", "check", "leader_first", "prepare", "restart", "synth", "train"]
+__all__ = ["again", "ask", "build", "check", "leader_first", "prepare", "repair", "restart", "synth", "train"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,16 @@ class Job:
     said: Recipe
     work: Work
     warnings: tuple[str, ...]
+    memory: Memory
+    away: frozenset[str]  # units that the plan takes out of the context
+    hidden: frozenset[str]  # units that no teacher reads
+    repair: Repair
+
+    def with_repair(self, known: Repair) -> Job:
+        """The job after a round of repair, what it returned being back in context."""
+        back = frozenset(known.returned)
+        text = context_text(self.memory, self.hidden | self.away - back)
+        return replace(self, work=replace(self.work, residual=text, returned=back), repair=known)
 
 
 def prepare(said: Recipe, memory: Memory, plan: Plan, guard: Guard | None = None) -> Job:
@@ -87,17 +99,26 @@ def prepare(said: Recipe, memory: Memory, plan: Plan, guard: Guard | None = None
         guard=guard,
     )
     fits(work)
+    decided = {**inputs, "recipe": recipe_digest(said, "synth", "train", "seed")}
+    known = repair_of(said.out / "repair.json", decided)
+    job = Job(said, work, memory.warnings, memory, away(plan), hidden, known).with_repair(known)
+    _write_context(job)
+    return job
+
+
+def _write_context(job: Job) -> None:
+    """What `distill ask` needs to know of a run."""
+    said, work = job.said, job.work
     context = {
         "base": said.base.model_dump(mode="json"),
         "limit": work.limit,
         "memory": work.memory,
         "residual": work.residual,
-        "inputs": inputs,
+        "inputs": work.inputs,
     }
     if leads():
         write_json(said.out / "context.json", context)
         keep(said)
-    return Job(said, work, memory.warnings)
 
 
 def _probes(job: Job, bars: Bars, only: str | None = None) -> list[Any]:
@@ -137,6 +158,7 @@ def synth(job: Job, bars: Bars, only: str | None = None) -> dict[str, Any]:
         replay=s.replay,
         temperature=s.temperature,
         tell=bars.tell,
+        more=job.repair.more,
         only=only,
     )
 
@@ -181,6 +203,27 @@ def train(job: Job, bars: Bars, only: str | None = None) -> AdapterCard | None:
     )
 
 
+def repair(job: Job, bars: Bars) -> Job:
+    """The job after its loop is closed: units that the adapter does not keep were given more samples, up to
+    `synth.repair`, and it was trained again; what still fails is back in the residual memory, also in its
+    files. Looks at dev probes alone, goes on where it was, and does nothing without a budget."""
+    budget, path = job.said.synth.repair, job.said.out / "repair.json"
+    while budget and not job.repair.done:
+        weak, step = dev_round(job.work, _probes(job, bars), bars.tell)
+        known = next_round(job.repair, weak, budget, step)
+        if known.returned:
+            run = Run(job.said.out)
+            left = residual(job.memory, job.away - frozenset(known.returned))
+            save_residual(run.residual, left, inputs_of(run.plan) or {})
+        write_json(path, known)
+        job = job.with_repair(known)
+        if not known.done:
+            synth(job, bars)
+            train(job, bars)
+    _write_context(job)
+    return job
+
+
 def check(job: Job, bars: Bars) -> Report:
     """The report on the adapter that `train` has loaded."""
     c = job.said.check
@@ -197,6 +240,7 @@ def check(job: Job, bars: Bars) -> Report:
         limits=c.passing.model_dump(),
         before=c.before,
         pilot=c.pilot,
+        steps=job.repair.steps,
         options=options,
         title=job.said.out.name,
         warnings=job.warnings,

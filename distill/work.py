@@ -269,7 +269,9 @@ def train_adapter(
         return AdapterCard(**json.loads(card_path.read_bytes()))
     if only:
         require(card_path, only, inputs)
-    conversations, targets, _ = read_dataset(work.dataset, mend)
+    if hasattr(work.base.model, "unload"):  # the adapter of an earlier round
+        work.base.model = work.base.model.unload()
+    conversations, targets, manifest = read_dataset(work.dataset, mend)
     samples = samples_of(work.base, conversations, targets, work.memory, work.units, excerpts, work.seed)
     add_lora(work.base, lora["rank"], lora["alpha"], work.seed, checkpointing)
     mine = {u.id for u in work.units}
@@ -302,9 +304,9 @@ def train_adapter(
         time.monotonic() - start,
         inputs,
         round(TRAINING * trained / len(samples)),
+        again="more" in manifest["inputs"],
     )
     card = AdapterCard(
-        again="more" in manifest["inputs"],
         base=work.base.name,
         base_digest=work.base.digest,
         template_digest=work.base.template_digest,
