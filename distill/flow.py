@@ -257,6 +257,7 @@ def build(job: Job, bars: Bars, questions: Sequence[str] = ()) -> tuple[Report, 
     more questions, by arm."""
     synth(job, bars)
     train(job, bars)
+    job = repair(job, bars)
     report, work = check(job, bars), job.work
     arms = {"none": Reader(work.base, None), "weights": Reader(work.base, None, adapter=True)}
     return report, {arm: work.answers(reader, questions) for arm, reader in arms.items() if questions}
