@@ -6,6 +6,7 @@ inside their own function, so that those of the floor work without it.
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from enum import StrEnum
@@ -23,7 +24,7 @@ from distill.errors import Exit, OverwriteError, faults, printable
 from distill.life import commands
 from distill.memory import find_memory, residual
 from distill.recipe import Recipe, load
-from distill.records import write_atomic
+from distill.records import Plan, write_atomic
 from distill.starter import starter
 
 MOST = 60  # rows of a plan that are printed without --all
@@ -149,7 +150,30 @@ def plan_command(
         after = [_command("run", recipe, sets)]
         if plan.units("harness"):
             after.append(shlex.join(["harness-compile", "compile", "--recipe", str(recipe)]))
-        screen.show_plan(memory.units, plan, saved, warnings, most, after)
+        screen.show_plan(memory.units, plan, saved, warnings, most, after, _probing(said, plan))
+
+
+def _probing(said: Recipe, plan: Plan) -> str:
+    """How many probes a check will ask, and how many its verdict takes, by the last check's dev probes or
+    by an assumption."""
+    from distill.check.power import ASSUMED, needed
+
+    check, run = said.check, said.out / "report.json"
+    places = ("weights", "tokens") if "deployed" in check.arms else ("weights",)
+    units = sum(len(plan.units(place)) for place in places)
+    discordance, effect, why = ASSUMED, 1.0, "is assumed"
+    try:
+        pilot = json.loads(run.read_bytes()).get("pilot")
+    except (OSError, ValueError):
+        pilot = None
+    if pilot:
+        discordance, effect, why = pilot["discordance"], pilot["design_effect"], "was found by the last pilot"
+    takes = needed(max(discordance, 0.01), check.passing.margin, effect)
+    return (
+        f"about {units * check.probes_per_unit:,} probes of {units:,} units; a margin of "
+        f"{check.passing.margin * 100:g} points takes {takes:,} if the two are equal (80% power, discordance "
+        f"{discordance:.0%} {why})"
+    )
 
 
 @app.command(epilog="distill synth distill.yaml\n\ndistill synth distill.yaml --set synth.per_unit=40")

@@ -78,10 +78,12 @@ def show_plan(
     warnings: Sequence[str],
     most: int,
     after: Sequence[str],
+    probing: str = "",
 ) -> None:
     """Unit, place, reason and tokens of each route (the first `most`), the sum, and what to do next.
 
     `saved` are the tokens that leave the context of each call, and of calls that load files on demand.
+    `probing` says how many probes a check will ask.
     """
     out = console()
     rows = []
@@ -110,6 +112,8 @@ def show_plan(
     out.print(Text(f"\n{_many(len(units), 'unit')}: {', '.join(parts)}"))
     more = f", and {saved[1]:,} where files are loaded on demand or for some paths" if saved[1] else ""
     out.print(Text(f"about {saved[0]:,} tokens saved in each call{more}"))
+    if probing:
+        out.print(Text(probing))
     for command in after:
         _next(command)
 

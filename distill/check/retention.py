@@ -30,7 +30,6 @@ Values = NDArray[np.float64]
 RARE = 10  # units; with fewer that differ, the bootstrap alone is not believed
 ICC = 0.3  # correlation of probes of one unit that is assumed where it cannot be estimated
 LEVEL = 0.95
-ALPHA, POWER = 0.05, 0.80  # of the one-sided non-inferiority test, for planning
 
 
 @dataclass(frozen=True)
@@ -232,14 +231,3 @@ def exact_test(sample: Sample, one: str, other: str, *, seed: int) -> float:
         rng=np.random.default_rng(seed),
     )  # fmt: skip
     return float(found.pvalue)
-
-
-def needed(discordance: float, margin: float, design_effect: float = 1.0) -> int:
-    """Probes for a one-sided paired non-inferiority test of binary scores, if the arms are truly equal.
-
-    n = (z_alpha + z_power)² · discordance / margin², alpha 0.05 one-sided, power 0.80 (normal approximation
-    of McNemar's test), times the design effect of probes that share a unit. `discordance`: share of probes
-    that only one arm gets right.
-    """
-    z = float(stats.norm.ppf(1 - ALPHA) + stats.norm.ppf(POWER))
-    return max(1, round(z * z * discordance / margin**2 * design_effect))

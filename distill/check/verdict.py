@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from distill.check.power import needed
 from distill.check.probes import Probe
-from distill.check.retention import LEVEL, Sample, Values, difference, exact_test, few, needed, retention
+from distill.check.retention import LEVEL, Sample, Values, difference, exact_test, few, retention
 from distill.errors import RecordError
 from distill.report.model import Interval, Pilot, Score, Verdict
 from distill.report.words import percent

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from distill.check.retention import Sample, difference, needed, newcombe, retention, summary, wilson
+from distill.check.power import needed
+from distill.check.retention import Sample, difference, newcombe, retention, summary, wilson
 from distill.check.verdict import conclude
 
 FAST: dict[str, Any] = {"resamples": 300, "seed": 0}
