@@ -14,6 +14,7 @@ from typing import Any
 
 from distill.bar import Bars
 from distill.check.arms import Guard
+from distill.check.probes import Probe
 from distill.check.repair import Repair, next_round, repair_of
 from distill.check.stage import dev_round, judge_run
 from distill.errors import RecordError, StaleError
@@ -29,9 +30,8 @@ from distill.records import Plan, digest_file, digest_of, write_json
 from distill.report import Report
 from distill.screen import warn
 from distill.stage import Run, inputs_of
-from distill.synth.generate import Teacher
+from distill.synth.generate import Question, Teacher
 from distill.synth.server import ServerTeacher
-from distill.synth.teacher import Reader
 from distill.synth.teachers import LocalTeacher, ServedTeacher
 from distill.train.adapter import AdapterCard, load_adapter
 from distill.train.loop import default_lr
@@ -48,7 +48,18 @@ from distill.work import (
     ask as ask_once,
 )
 
-__all__ = ["again", "ask", "build", "check", "leader_first", "prepare", "repair", "restart", "synth", "train"]
+__all__ = [
+    "again",
+    "ask",
+    "check",
+    "judged",
+    "leader_first",
+    "prepare",
+    "repair",
+    "restart",
+    "synth",
+    "train",
+]
 
 
 @dataclass(frozen=True)
@@ -121,7 +132,10 @@ def _write_context(job: Job) -> None:
         keep(said)
 
 
-def _probes(job: Job, bars: Bars, only: str | None = None) -> list[Any]:
+Given = tuple[Sequence[Probe], Sequence[Question]]  # probes and training questions of another base
+
+
+def _probes(job: Job, bars: Bars, only: str | None = None, given: Given | None = None) -> list[Any]:
     check = job.said.check
     return make_probes(
         job.work,
@@ -132,6 +146,7 @@ def _probes(job: Job, bars: Bars, only: str | None = None) -> list[Any]:
         temperature=job.said.synth.temperature,
         tell=bars.tell,
         only=only,
+        given=given[0] if given else None,
     )
 
 
@@ -143,13 +158,13 @@ def _teacher(job: Job) -> Teacher:
     return ServedTeacher(server, work.base, work.memory, synth.top_k, work.limit, work.batch_size)
 
 
-def synth(job: Job, bars: Bars, only: str | None = None) -> dict[str, Any]:
+def synth(job: Job, bars: Bars, only: str | None = None, given: Given | None = None) -> dict[str, Any]:
     """Probes, then the self-study; the dataset's manifest. With `only`, the command that makes them: raises
-    StaleError where they are not up to date."""
+    StaleError where they are not up to date. With `given`, nothing is asked but that."""
     s = job.said.synth
     return synthesise(
         job.work,
-        _probes(job, bars, only),
+        _probes(job, bars, only, given),
         lambda: _teacher(job),
         settings=recipe_digest(job.said, "synth", "seed"),
         source=[s.teacher, s.model, s.top_k],
@@ -160,6 +175,7 @@ def synth(job: Job, bars: Bars, only: str | None = None) -> dict[str, Any]:
         tell=bars.tell,
         more=job.repair.more,
         only=only,
+        given=given[1] if given else None,
     )
 
 
@@ -225,14 +241,22 @@ def repair(job: Job, bars: Bars) -> Job:
 
 
 def check(job: Job, bars: Bars) -> Report:
-    """The report on the adapter that `train` has loaded."""
+    """The report on the adapter that `train` has loaded, and the manifest that leads to it."""
+    report = judged(job, bars)
+    sources = [(source.format, source.path, source.fields) for source in job.said.memory.sources]
+    write_manifest(job.work.out, common(sources))
+    return report
+
+
+def judged(job: Job, bars: Bars) -> Report:
+    """The report on what is loaded in the place of the adapter."""
     c = job.said.check
     options = {
         "margin": c.passing.margin,
         "min_probes": c.min_probes,
         "resamples": c.bootstrap,
     }
-    report = judge_run(
+    return judge_run(
         job.work,
         _probes(job, bars),
         arms=c.arms,
@@ -247,20 +271,6 @@ def check(job: Job, bars: Bars) -> Report:
         mend=f"delete {job.work.dataset} and run again: the pieces are kept",
         tell=bars.tell,
     )
-    sources = [(source.format, source.path, source.fields) for source in job.said.memory.sources]
-    write_manifest(job.work.out, common(sources))
-    return report
-
-
-def build(job: Job, bars: Bars, questions: Sequence[str] = ()) -> tuple[Report, dict[str, list[str]]]:
-    """Every stage that needs a model; the report, and what the base without and with the adapter answers to
-    more questions, by arm."""
-    synth(job, bars)
-    train(job, bars)
-    job = repair(job, bars)
-    report, work = check(job, bars), job.work
-    arms = {"none": Reader(work.base, None), "weights": Reader(work.base, None, adapter=True)}
-    return report, {arm: work.answers(reader, questions) for arm, reader in arms.items() if questions}
 
 
 STAGES = {

@@ -33,7 +33,7 @@ from distill.records import (
 from distill.stage import fresh, require
 from distill.synth.cache import Cache, code
 from distill.synth.dataset import MANIFEST, read_dataset
-from distill.synth.generate import Teacher, self_study
+from distill.synth.generate import Question, Teacher, self_study
 from distill.synth.teacher import Reader
 from distill.train.adapter import AdapterCard, add_lora, load_adapter, save_adapter
 from distill.train.loop import train
@@ -131,9 +131,10 @@ def make_probes(
     temperature: float,
     tell: Tell,
     only: str | None = None,
+    given: Sequence[Probe] | None = None,
 ) -> list[Probe]:
     """Held-out questions of every unit, and the user's own. They are written before synthesis, which never
-    sees them."""
+    sees them. `given` are taken in their place, where another base wrote them about the same memory."""
     said = {
         "per_unit": per_unit,
         "min": min_probes,
@@ -148,6 +149,13 @@ def make_probes(
         return read_jsonl(work.probes, Probe, mend=f"delete {work.probes} and run again")[1]
     if only:
         require(work.probes, only, inputs)
+    if given is not None:
+        known = {unit.id for unit in work.probed}
+        probes = [probe for probe in given if probe.unit in known or probe.form == "user"]
+        note = f"{len(probes)} probes were carried over from another base"
+        write_json(work.out / "probes.notes.json", {"dropped": {}, "warnings": [note]})
+        write_jsonl(work.probes, Header(kind="probes", inputs=inputs), probes)
+        return probes
     mine, notes = load_probes(own, work.memory) if own else ([], [])
     reader, cache = Reader(work.base, work.memory), work.cache("probes", digest_of(inputs))
 
@@ -191,12 +199,15 @@ def synthesise(
     tell: Tell,
     more: Mapping[str, int] | None = None,
     only: str | None = None,
+    given: Sequence[Question] | None = None,
 ) -> dict[str, Any]:
     """The dataset of the self-study; its manifest. `more` are extra samples by unit, `source` is what the
     teacher's texts depend on beside the base: which teacher it is, and how much of its targets is kept."""
     inputs = {**work.inputs, "probes": digest_file(work.probes), "synth": settings}
     if more:
         inputs["more"] = digest_of(dict(more))
+    if given is not None:
+        inputs["given"] = digest_of(list(given))
     inputs["self-study"] = digest_of(inputs)
     if fresh(work.dataset / MANIFEST, inputs):
         return json.loads((work.dataset / MANIFEST).read_bytes())
@@ -219,6 +230,7 @@ def synthesise(
         temperature=temperature,
         seed=work.seed,
         more=more,
+        given=[q for q in given if not q.unit or q.unit in statements] if given is not None else None,
         collides=held.collides,
         progress=tell,
     )

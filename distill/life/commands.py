@@ -1,4 +1,4 @@
-"""The commands of an adapter's life: verify, trace, promote, rollback, gc, forget.
+"""The commands of an adapter's life: verify, trace, promote, rollback, gc, forget, port, merge.
 
 They are given a run directory, which knows its recipe. What needs torch is imported inside.
 """
@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from distill import planned, screen
+from distill import screen
 from distill.bar import Bars
 from distill.errors import Exit, UsageError, faults
 from distill.life import words
@@ -76,8 +76,11 @@ def promote(
 ) -> None:
     """Keep the run's adapter as a version and point RUN/current to it, if every gate passed."""
     from distill.life import versions
+    from distill.life.serving import served
 
-    words.show_step(run, versions.promote(run, force))
+    step = versions.promote(run, force)
+    words.show_step(run, step)
+    words.show_served(served(run / "current"))
 
 
 @app.command(epilog="distill rollback runs/quickstart")
@@ -107,23 +110,50 @@ def forget(
     unit: Annotated[str, typer.Argument(metavar="UNIT", help="A unit's id, or how it begins.")],
 ) -> None:
     """Remove a unit that you deleted from the memory: samples, cache, reports, versions; build without it."""
-    from distill import flow
-    from distill.life import forget as forgetting
-    from distill.life.gc import collect
+    from distill.life import build
 
-    said = planned.reopen(run)
-    wanted = forgetting.wanted(run, unit)
-    memory = planned.sources(said)
-    forgetting.refuse(wanted, memory)
-    traces = forgetting.traces(wanted, memory)
-    dropped, versions = forgetting.clear(run, wanted, traces)
     with Bars() as bars:
-        again = planned.planned(said, lambda name: f"distill {name}", redo=True)
-        job = flow.prepare(said, *planned.guarded_by(said, again))
-        report, answers = flow.build(job, bars, [probe.question for probe in wanted.probes])
-    collect(run)
-    result = forgetting.scored(wanted, answers)
-    forgetting.finish(run, wanted, traces, result)
-    words.show_forgotten(run, result, dropped, versions)
+        report, told = build.forget(run, unit, bars)
+    words.show_forgotten(run, *told)
+    if not report.passed:
+        raise typer.Exit(Exit.BELOW)
+
+
+@app.command(epilog="distill port runs/mine --to Qwen/Qwen3-4B-Instruct-2507 --out runs/mine-4b")
+@faults("distill")
+def port(
+    run: RunPath,
+    to: Annotated[str, typer.Option(metavar="MODEL", help="The new base: a hub id or a model directory.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The new run directory.")],
+) -> None:
+    """Carry a run over to another base: the same questions, answers and targets of the new one."""
+    from distill.life import build
+    from distill.report import print_report
+
+    with Bars() as bars:
+        report, text = build.port(run, to, out, bars)
+    print_report(report)
+    words.show_text(text, out / "port.md")
+    if not report.passed:
+        raise typer.Exit(Exit.BELOW)
+
+
+@app.command(epilog="distill merge runs/quickstart\n\ndistill merge runs/quickstart --out models/with-memory")
+@faults("distill")
+def merge(
+    run: RunPath,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the model is written; RUN/merged by default.")
+    ] = None,
+) -> None:
+    """Merge the adapter into its base, as safetensors, and judge the merged model by every gate again."""
+    from distill.life import build
+    from distill.report import print_report
+
+    place = out or run / "merged"
+    with Bars() as bars:
+        report = build.merge(run, place, bars)
+    print_report(report)
+    words.show_merged(place)
     if not report.passed:
         raise typer.Exit(Exit.BELOW)

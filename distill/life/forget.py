@@ -97,8 +97,11 @@ def _all(path: Path, cls: type) -> list[Any]:
 
 
 def _known(run: Path) -> dict[str, MemoryUnit]:
-    """Units of the run as it is, and those that only a kept version has."""
-    known: dict[str, MemoryUnit] = {unit.id: unit for unit in _all(run / "memory.jsonl", MemoryUnit)}
+    """Units of the run as it is, as it was judged before, and of the versions that are kept."""
+    known: dict[str, MemoryUnit] = {}
+    for name in ("memory.jsonl", "judged.jsonl", "before.jsonl"):
+        for unit in _all(run / name, MemoryUnit):
+            known.setdefault(unit.id, unit)
     for place in (run, *versions(run)):
         if (place / "report.json").is_file():
             for unit in Report.model_validate_json((place / "report.json").read_bytes()).units:

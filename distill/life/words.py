@@ -12,6 +12,7 @@ from distill import screen
 from distill.errors import printable
 from distill.life.forget import Forgotten
 from distill.life.gc import Freed
+from distill.life.serving import Served
 from distill.life.verify import Link
 from distill.life.versions import Step
 from distill.report.words import percent
@@ -103,3 +104,25 @@ def show_forgotten(run: Path, result: Forgotten, entries: int, versions: Sequenc
         out.print(f"its {result.probes} probes, adapter alone: {before}{now}", markup=False)
     if not (run / "current").is_symlink() and versions:
         out.print(f"next: distill promote {run}", markup=False)
+
+
+def show_served(found: Served) -> None:
+    """How the adapter is served, and what stands in the way."""
+    out = screen.console()
+    for fault in found.faults:
+        out.print(f"not for every server: {fault}", style="yellow", markup=False)
+    out.print("\nserve it with one of:", markup=False)
+    for command in found.commands:
+        out.print(f"  {command}", markup=False, soft_wrap=True)
+
+
+def show_text(text: str, path: Path) -> None:
+    """A text that was also written to a file."""
+    out = screen.console()
+    for line in text.splitlines():
+        out.print(Text(printable(line)))
+    out.print(f"comparison: {path}", markup=False)
+
+
+def show_merged(place: Path) -> None:
+    screen.console().print(f"merged model: {place}, judged in {place}/judged/report.html", markup=False)
