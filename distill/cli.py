@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import tempfile
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -233,14 +234,28 @@ def check(recipe: RecipePath, sets: Sets = None) -> None:
 
 @app.command(
     epilog="distill run recipes/quickstart.yaml\n\n"
-    "distill run distill.yaml --set base.model=Qwen/Qwen3-4B-Instruct-2507"
+    "distill run distill.yaml --set base.model=Qwen/Qwen3-4B-Instruct-2507 --dry-run"
 )
 @faults("distill")
-def run(recipe: RecipePath, sets: Sets = None) -> None:
+def run(
+    recipe: RecipePath,
+    sets: Sets = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it takes and what fits, in seconds; keep nothing.")
+    ] = False,
+) -> None:
     """Every stage, from memory to verdict; a stage that is up to date is not done again."""
     from distill import flow
 
     said, bars = load(recipe, sets or []), Bars()
+    if dry_run:
+        from distill.ahead import foresee
+
+        with tempfile.TemporaryDirectory() as folder:
+            there = said.model_copy(update={"out": Path(folder)})
+            ahead = foresee(there, *_ready(there, recipe, sets, redo=True))
+        screen.show_ahead(ahead, _command("run", recipe, sets))
+        return
     with bars:
         job = flow.prepare(said, *_ready(said, recipe, sets, redo=True))
         screen.show_again(flow.again(job))

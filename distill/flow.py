@@ -59,6 +59,7 @@ __all__ = [
     "restart",
     "synth",
     "train",
+    "training_options",
 ]
 
 
@@ -81,10 +82,12 @@ class Job:
         return replace(self, work=replace(self.work, residual=text, returned=back), repair=known)
 
 
-def prepare(said: Recipe, memory: Memory, plan: Plan, guard: Guard | None = None) -> Job:
-    """Loads the base model and puts together what the teacher reads. `guard` is the harness's, for arm
-    `deployed`. Raises ModelError when the memory does not fit."""
-    base = load_base(said.base.model, said.base.quantize, said.base.dtype, said.base.device)
+def prepare(
+    said: Recipe, memory: Memory, plan: Plan, guard: Guard | None = None, base: Base | None = None
+) -> Job:
+    """Loads the base model, where none is given, and puts together what the teacher reads. `guard` is the
+    harness's, for arm `deployed`. Raises ModelError when the memory does not fit."""
+    base = base or load_base(said.base.model, said.base.quantize, said.base.dtype, said.base.device)
     hidden = frozenset(unit.id for unit in memory.units if unit.secret or why_hostile(unit))
     here = frozenset(plan.units("weights"))
     run = Run(said.out)
@@ -179,6 +182,24 @@ def synth(job: Job, bars: Bars, only: str | None = None, given: Given | None = N
     )
 
 
+def training_options(said: Recipe, base: Base | None) -> dict[str, Any]:
+    """The options of `loop.train` that a recipe says."""
+    t = said.train
+    return {
+        "lr": t.lr or (default_lr(base) if base else 1e-4),
+        "epochs": t.epochs,
+        "batch_size": t.batch_size,
+        "batch_tokens": t.batch_tokens,
+        "accumulate": t.accumulate,
+        "warmup": t.warmup,
+        "max_steps": t.max_steps,
+        "eval_every": t.eval_every,
+        "patience": t.patience,
+        "checkpoint_every": t.checkpoint_every,
+        "compile_model": t.compile,
+    }
+
+
 def train(job: Job, bars: Bars, only: str | None = None) -> AdapterCard | None:
     """The adapter, loaded into the job's base model; `only` as in `synth`. None in a process that does not
     lead."""
@@ -190,33 +211,23 @@ def train(job: Job, bars: Bars, only: str | None = None) -> AdapterCard | None:
             bars.tell("training", step, total, f"loss {loss:.3f} {last[0]}".strip())
 
     last = [""]
-    options = {
-        "lr": t.lr or default_lr(job.work.base),
-        "epochs": t.epochs,
-        "batch_size": t.batch_size,
-        "batch_tokens": t.batch_tokens,
-        "accumulate": t.accumulate,
-        "warmup": t.warmup,
-        "max_steps": t.max_steps,
-        "eval_every": t.eval_every,
-        "patience": t.patience,
-        "checkpoint_every": t.checkpoint_every,
-        "compile_model": t.compile,
-        "say": lambda words: warn([words]),
-    }
-    return train_adapter(
-        job.work,
-        _probes(job, bars),
-        settings=recipe_digest(job.said, "train", "seed"),
-        lora={"rank": t.rank, "alpha": t.alpha},
-        checkpointing=t.checkpointing,
-        excerpts=t.excerpts,
-        options=options,
-        mend=f"delete {job.work.dataset} and run again: the pieces are kept",
-        title=f"Memory adapter: {job.said.out.name}",
-        progress=progress,
-        only=only,
-    )
+    options = {**training_options(job.said, job.work.base), "say": lambda words: warn([words])}
+    card = None
+    for number in reversed(range(t.seeds)):  # the first comes last, and stays loaded
+        card = train_adapter(
+            replace(job.work, number=number, seed=job.work.seed + number),
+            _probes(job, bars),
+            settings=recipe_digest(job.said, "train", "seed"),
+            lora={"rank": t.rank, "alpha": t.alpha},
+            checkpointing=t.checkpointing,
+            excerpts=t.excerpts,
+            options=options,
+            mend=f"delete {job.work.dataset} and run again: the pieces are kept",
+            title=f"Memory adapter: {job.said.out.name}",
+            progress=progress,
+            only=only,
+        )
+    return card
 
 
 def repair(job: Job, bars: Bars) -> Job:
@@ -265,6 +276,7 @@ def judged(job: Job, bars: Bars) -> Report:
         before=c.before,
         pilot=c.pilot,
         steps=job.repair.steps,
+        seeds=job.said.train.seeds,
         options=options,
         title=job.said.out.name,
         warnings=job.warnings,

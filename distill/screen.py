@@ -196,6 +196,56 @@ def show_run(report: str, next_command: str) -> None:
     _next(next_command)
 
 
+def show_ahead(ahead: Any, command: str) -> None:
+    """What a run will take (`cost.Ahead`), by kind of work, and what to change where it does not fit."""
+    number = {"justify": "right", "no_wrap": True}
+    rows = [
+        (row.what, f"{row.tokens:,}" if row.tokens else "", span(row.seconds), span(row.cpu))
+        for row in ahead.rows
+    ]
+    rows.append(
+        ("in all", f"{sum(row.tokens for row in ahead.rows):,}", span(ahead.seconds), span(ahead.cpu))
+    )
+    columns = [("work", {}), ("tokens", number), ("time", number), ("of the processors", number)]
+    out = console()
+    out.print(table(columns, rows))
+    held = f"{size(ahead.peak)} at most in the calibration" if ahead.peak else "not measured"
+    counted = f", {size(ahead.counted)} by count" if ahead.counted else ""
+    out.print(Text(f"\ndevice: {printable(ahead.device)}, {size(ahead.left)} left"))
+    out.print(Text(f"memory: {held}{counted}; disk: {size(ahead.disk)}"))
+    warn(ahead.notes)
+    if ahead.fits is None:
+        out.print(Text("fits: nothing that is known here; take a smaller base or a larger device"))
+        return
+    keys = {
+        "base.quantize": "quantize",
+        "train.checkpointing": "checkpointing",
+        "train.batch_tokens": "batch_tokens",
+        "synth.batch_size": "batch_size",
+    }
+    pairs = [(key, getattr(ahead.wanted, name), getattr(ahead.fits, name)) for key, name in keys.items()]
+    moved = [f"--set {key}={json.dumps(new).strip(chr(34))}" for key, old, new in pairs if old != new]
+    out.print(Text("fits: as the recipe says" if not moved else "fits: with the words added below"))
+    _next(" ".join([command, *moved]))
+
+
+def span(seconds: float | None) -> str:
+    """Seconds in words: 40 s, 3 min 20 s, 2 h 5 min."""
+    if seconds is None:
+        return "not measured"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return (
+        f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+    )
+
+
+def size(count: float) -> str:
+    """Bytes in words: 1.5 GB, 320 MB."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1, round(count / 1e6)):,} MB"
+
+
 def tokens_by_place(plan: Plan) -> dict[str, int]:
     """Tokens in context of the units of each place that has some."""
     sums: Counter[str] = Counter()

@@ -104,8 +104,3 @@ def release(device: torch.device) -> None:
 def itemsize(model: Any) -> int:
     """Bytes of one number that the model computes with."""
     return model.dtype.itemsize if model.dtype.is_floating_point else 2
-
-
-def size(count: float) -> str:
-    """Bytes in words: 1.5 GB, 320 MB."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1, round(count / 1e6)):,} MB"

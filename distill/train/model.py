@@ -86,7 +86,7 @@ def _folder_digest(folder: Path) -> str:
     return "sha256:" + total.hexdigest()
 
 
-def _pick_device(device: str) -> str:
+def pick_device(device: str) -> str:
     if device != "auto":
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise ModelError(
@@ -94,6 +94,25 @@ def _pick_device(device: str) -> str:
             )
         return local_device(device)
     return local_device("cuda") if torch.cuda.is_available() else "cpu"
+
+
+def number_of(dtype: str, device: torch.device) -> torch.dtype:
+    """The number type that a recipe's word means on a device."""
+    auto = torch.bfloat16 if device.type == "cuda" else torch.float32
+    return auto if dtype == "auto" else getattr(torch, dtype)
+
+
+def config_of(name: str, fault: object) -> Any:
+    """The config of a model, whether or not its weights are here. Raises `fault`, or a ModelError that says
+    it, where there is not even that."""
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(str(POCKET) if name == "pocket" else name)
+    except Exception as other:  # the hub, the file system and the config parser each have their own classes
+        if isinstance(fault, ModelError):
+            raise fault from other
+        raise ModelError(f"the config of '{name}' cannot be read: {fault}") from other
 
 
 def load_base(name: str, quantize: str = "none", dtype: str = "auto", device: str = "auto") -> Base:
@@ -109,13 +128,8 @@ def load_base(name: str, quantize: str = "none", dtype: str = "auto", device: st
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     where = str(POCKET) if name == "pocket" else name
-    target = _pick_device(device)
-    number = {
-        "auto": torch.bfloat16 if target.startswith("cuda") else torch.float32,
-        "float32": torch.float32,
-        "bfloat16": torch.bfloat16,
-        "float16": torch.float16,
-    }[dtype]
+    target = pick_device(device)
+    number = number_of(dtype, torch.device(target))
     options: dict[str, Any] = {"dtype": number}
     if quantize != "none":
         from transformers import BitsAndBytesConfig

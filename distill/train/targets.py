@@ -25,7 +25,8 @@ from transformers.cache_utils import DynamicCache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from distill.errors import ModelError
-from distill.train.device import device_name, free_memory, itemsize, size, used_up
+from distill.screen import size
+from distill.train.device import device_name, free_memory, itemsize, used_up
 from distill.train.model import Base
 
 Layers = list[tuple[torch.Tensor, torch.Tensor]]
