@@ -8,11 +8,12 @@ in `gaps`. Not covered: what a harness can do (`backends`), what it really does 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -86,6 +87,19 @@ class Compiled:
 Propose = Callable[[MemoryUnit], Rule | str]  # a rule for a unit that has none, or why there is none
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the cycle collector: a large memory makes many small objects that stay, and no cycles."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@_uncollected()
 def lower_memory(memory: Memory, propose: Propose | None = None, proposer: str = "") -> Lowered:
     """The rules of a memory. Units that hold a secret, contradict another or are not stable give none.
     `propose` is asked about constraints of which the grammar makes nothing (see `lower.propose`), `proposer`
@@ -152,6 +166,7 @@ def compile_memory(memory: Memory, backend: Backend, options: Options) -> Compil
     return compile_lowered(lower_memory(memory), backend, options)
 
 
+@_uncollected()
 def compile_lowered(lowered: Lowered, backend: Backend, options: Options) -> Compiled:
     """The bundle of lowered rules for one harness; their cases have been checked where they were lowered."""
     kept, gaps = carried(backend, lowered.rules, options)

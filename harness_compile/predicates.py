@@ -108,7 +108,7 @@ class Command(Test):
 
     @model_validator(mode="after")
     def _not_empty(self) -> Command:
-        if any(not group for group in (*self.sub, *self.flags, *self.args)):
+        if not all((*self.sub, *self.flags, *self.args)):
             raise ValueError("an empty group would match everything: leave the field out")
         return self
 

@@ -186,6 +186,7 @@ START = (
     "p=[q for i in range(d.count('/')+1)for q in[d.rsplit('/',i)[0]+{folder!r}]"
     "if os.path.isfile(q+'/guard.py')];"
     "p or(sys.stderr.write({missing!r}),sys.exit(2));"
+    "sys.excepthook=lambda*a:(sys.stderr.write({broken!r}),os._exit(2));"
     "sys.path[:0]=p[:1];sys.argv[1:]=['--harness',{name!r},'--policy',p[0]+'/guard.json'];"
     "import guard;guard.main()"
 )
@@ -196,8 +197,14 @@ def launch(name: str, options: Options, variable: str = "HARNESS_COMPILE_ROOT") 
     harness's answer on stdout, stderr and in the exit code. The guard is looked for in the directory that the
     environment's `variable` names (else in the current one) and above. No shell is needed; 2 when missing.
     """
-    missing = f"the guard of {folder(name)} is missing; run `harness-compile apply` again\n"
-    code = START.format(variable=variable, folder="/" + folder(name), missing=missing, name=name)
+    again = "run `harness-compile apply` again\n"
+    code = START.format(
+        variable=variable,
+        folder="/" + folder(name),
+        missing=f"the guard of {folder(name)} is missing; {again}",
+        broken=f"the guard of {folder(name)} is broken, so this call is refused; {again}",
+        name=name,
+    )
     return [options.python, "-I", "-S", "-c", code]
 
 

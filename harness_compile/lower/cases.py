@@ -35,7 +35,7 @@ from harness_compile.rules import (
     SubAgent,
     ToolCall,
 )
-from harness_compile.runtime.guard import decide
+from harness_compile.runtime import guard
 
 MOST = 8  # cases of either kind
 
@@ -58,17 +58,33 @@ def _checked(event: Event, effect: Effect, tool: str, when: Predicate) -> tuple[
         for one in tries
     )
     rule = {"id": "own", "event": event, "effect": effect, "tool": tool, "when": when.model_dump(mode="json")}
-    rules = [rule]  # one list: the guard keeps its index as long as it is asked about the same one
+    index = guard.Index([rule])
     for case in cases:
-        fault = check(rules, case)
+        fault = check(index, case)
         if fault:
             return (), fault
     return cases, ""
 
 
-def check(rules: list, case: Case) -> str:
-    """Why a case refutes the rule, the only one of the list, or nothing."""
-    answer = decide(rules, case.call, case.before, root=ROOT, on_error="deny")
+_TAKEN: dict[str, guard.Call] = {}
+
+
+def _taken(call: Call) -> guard.Call:
+    """A call taken apart: many rules are tried on the same ones. The guard only reads it."""
+    key = repr(call)
+    found = _TAKEN.get(key)
+    if found is None:
+        if len(_TAKEN) > 2_000:
+            _TAKEN.clear()
+        found = _TAKEN[key] = guard.Call(call, ROOT)
+    return found
+
+
+def check(rules: guard.Index, case: Case) -> str:
+    """Why a case refutes the rule, the only one of the index, or nothing."""
+    answer = guard.decide(
+        rules, _taken(case.call), list(map(_taken, case.before)), root=ROOT, on_error="deny"
+    )
     if (answer["why"] == "fired") == case.fires:
         return ""
     given = case.call.get("input", {})

@@ -161,7 +161,10 @@ def other_sub(command: Command) -> str | None:
     first = words.split()[0]
     return (
         None
-        if any(re.fullmatch(sub[0].replace("*", ".*"), first) for sub in command.sub)
+        if any(
+            sub[0] == first or ("*" in sub[0] and re.fullmatch(sub[0].replace("*", ".*"), first))
+            for sub in command.sub
+        )
         else f"{program} {words}"
     )
 

@@ -348,7 +348,9 @@ def _span(unit: MemoryUnit, draft: Draft, raw: str | None) -> Span:
         start = raw.find(wanted.strip())
         end = start + len(wanted.strip())
     else:
-        words = draft.raw.split()
+        start = raw.find(draft.raw) if draft.raw else -1
+        end = start + len(draft.raw)
+        words = draft.raw.split() if start < 0 else []
         match = re.search(r"[\s>]+".join(map(re.escape, words)), raw) if words else None
         if match:
             start, end = match.span()

@@ -3025,7 +3025,7 @@ LIKE_A_FILE = Late(r"\*\.[^/*]+$|(?:^|/)(?:[^/*.][^/*]*\.\w+|\.env(?:\.[\w*]+)?)
 class PathGlob:
     """One gitignore pattern."""
 
-    __slots__ = ("anchored", "forms", "home", "negative", "regex", "whole", "wide")
+    __slots__ = ("anchored", "body", "forms", "home", "negative", "plain", "regex", "whole", "wide")
 
     def __init__(self, text: str) -> None:
         self.negative = text.startswith("!")
@@ -3039,22 +3039,34 @@ class PathGlob:
         self.wide = not self.anchored
         while body.startswith("**/"):
             body = body[3:]
-        self.regex = compiled(
-            ("" if self.anchored else "(?:.*/)?") + path_regex(body) + "(?:/.*)?", re.S | FOLD
-        )
+        self.body, self.regex = body, None
+        # Most patterns are plain names: to compare them is faster than to compile an expression.
+        self.plain = not FOLD and bool(body) and not any(letter in body for letter in "*?[")
         form = tokens(body, True, segments=True)
         # With an unknown part in the path, `*.py`, `a.lock` and `.env` are asked of the file only: a folder
         # that is named like a file is rare, and every `> $D/notes.md` would be undecided.
         forms = [form] if LIKE_A_FILE.search(body) else [form, [*form, "/", "**"]]
         self.forms = forms if self.anchored else forms + [["**", "/", *one] for one in forms]
 
+    def fits(self, path: str) -> bool:
+        """Whether a path without unknown parts is the pattern's, or lies below one that is."""
+        if self.plain:
+            body = self.body
+            if path == body or path.startswith(body + "/"):
+                return True
+            return not self.anchored and (path.endswith("/" + body) or f"/{body}/" in path)
+        if self.regex is None:
+            start = "" if self.anchored else "(?:.*/)?"
+            self.regex = compiled(start + path_regex(self.body) + "(?:/.*)?", re.S | FOLD)
+        return self.regex.fullmatch(path) is not None
+
     def match(self, path: str) -> int:
         if not UNKNOWN.search(path):
-            return YES if self.regex.fullmatch(path) else NO
+            return YES if self.fits(path) else NO
         word = tokens(path, False)
         if not any(meet(form, word) for form in self.forms):
             return NO
-        return YES if all(self.regex.fullmatch(one) for one in fills(path)) else MAYBE
+        return YES if all(self.fits(one) for one in fills(path)) else MAYBE
 
 
 # On these systems `.ENV` is `.env`.
@@ -3747,6 +3759,7 @@ class Call:
         agent = call.get("agent")
         self.agent = agent if isinstance(agent, str) else ""
         self.shared = call.get("shared") is True
+        self.keys = None
         prompt = call.get("prompt", self.input.get("prompt") if self.event == "prompt" else None)
         self.prompt = prompt if isinstance(prompt, str) else ""
         self.ok = call.get("ok") if isinstance(call.get("ok"), bool) else None
@@ -3818,7 +3831,11 @@ class Session:
         if made is None:
             given = self.calls[number]  # there is none before somebody asked how many
             try:
-                made = Call(given if isinstance(given, dict) else {}, self.root, self.home)
+                made = (
+                    given
+                    if isinstance(given, Call)
+                    else Call(given if isinstance(given, dict) else {}, self.root, self.home)
+                )
             except Exception:  # an odd line of the state file is no reason to lose the others
                 made = Call({}, self.root, self.home)
             self.made[number] = made
@@ -4423,6 +4440,12 @@ def rule_keys(rule: dict) -> set[str]:
 
 def call_keys(call: Call) -> tuple[set[str], set[str]]:
     """The keys of a call, and the beginnings of those of which it may have any."""
+    if call.keys is None:
+        call.keys = keys_of(call)
+    return call.keys
+
+
+def keys_of(call: Call) -> tuple[set[str], set[str]]:
     keys = {"*", "t*", "h*", *("t:" + one for one in call.tools)}
     wild: set[str] = set()
     if call.agent or call.tool in ("Task", "Agent"):
@@ -4544,7 +4567,7 @@ def decide(
     """What becomes of a call: `decision` (deny, ask, require, warn or allow) and the `rule`, `source`,
     `line`, `message`, `instead` behind it, `why` (fired, undecided, protected, fault, quiet) and `also`, the
     ids of the other rules that fired. `rules` are Rules or their JSON, `session` the neutral calls before
-    this one.
+    this one; a call that is asked about often can be taken apart once, as a `Call` of the same root and home.
 
     `allow` only says that no rule objects. Never raises: a fault answers as `on_error` says.
     """
@@ -4556,7 +4579,7 @@ def decide(
             if _last[0] is not rules or len(rules) != _last[2]:
                 _last = (rules, Index([as_json(rule) for rule in rules]), len(rules))
             index = _last[1]
-        taken = Call(call if isinstance(call, dict) else {}, root, home)
+        taken = call if isinstance(call, Call) else Call(call if isinstance(call, dict) else {}, root, home)
         return judge(index, taken, Session(list(session), taken.root, home), on_error, nobody, tuple(protect))
     except Exception as error:  # whatever happens, a hook has to answer
         return fault(error, on_error)

@@ -16,6 +16,7 @@ import pytest
 
 from distill.records import Span
 from harness_compile import rules as r
+from harness_compile.backends import base
 from harness_compile.runtime import guard
 from tests.harness.test_bash import Lines
 
@@ -332,3 +333,14 @@ def test_ten_thousand_rules_do_not_slow_a_decision_down() -> None:
     for _ in range(100):
         guard.decide(index, call)
     assert (time.process_time() - start) / 100 < 0.02  # about a tenth of it on a quiet machine
+
+
+@pytest.mark.parametrize("text", ["1 / 0\n", "def main(:\n", "def main():\n    raise OSError\n"])
+def test_a_guard_that_breaks_refuses_in_one_sentence(tmp_path: Path, text: str) -> None:
+    own = tmp_path / base.folder("claude_code")
+    own.mkdir(parents=True)
+    (own / "guard.py").write_text(text)
+    argv = base.launch("claude_code", base.Options(python=sys.executable))
+    done = subprocess.run(argv, input="{}", capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1 and "is broken, so this call is refused" in done.stderr

@@ -8,7 +8,7 @@ except where the caller says that its items stand on their own. Not covered: whi
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 from harness_compile.lower.draft import any_of
 from harness_compile.lower.programs.actions import ACTIONS, ADD, ADD_ANY, UPDATE_ALL
@@ -233,8 +233,13 @@ def action(clause: Clause, phrase: str) -> Predicate | None:
         found = find(clause, phrase)
         if found:
             return found
+    return _named_action(phrase)
+
+
+@lru_cache(maxsize=4096)
+def _named_action(phrase: str) -> Predicate | None:
     for pattern, tests in _known_actions():
-        if pattern.fullmatch(phrase):
+        if ("§" not in phrase or ".{" in pattern.pattern) and pattern.fullmatch(phrase):
             return any_of(tests)
     return None
 
