@@ -73,6 +73,8 @@ def rule(name: str, when: Any, effect: Any, must: Calls, must_not: Calls, **more
     return Rule(id=name, when=when, effect=effect, cases=cases, **{**about, **more})
 
 
+# A tool that every harness has; in a bundle of its own, for the other rules need it.
+HIDDEN = rule("no-edit", Always(), "hide", [edited("a.md", "old", "new")], [wrote("b.md")], tool="Edit")
 RULES = (
     rule(
         "no-force-push",

@@ -21,7 +21,7 @@ from harness_compile.verify.live import table
 from harness_compile.verify.live.place import Place
 from harness_compile.verify.live.verify import Live, install, verify_live
 from tests.live.faults import FAULTS, planted
-from tests.live.rules import RULES
+from tests.live.rules import HIDDEN, RULES
 
 PROGRAMS = Path(os.environ.get("HARNESS_LIVE", ""))
 HARNESSES = tuple(drivers())
@@ -57,6 +57,13 @@ def test_every_case_comes_out_as_the_offline_verify_says(tmp_path: Path, harness
     rules = {rule.id for rule in effective(load(tmp_path / harness))}
     left = {row.rule for row in live.rows if row.good is None}
     assert rules - stopped <= left, "a rule that was never seen to fire"
+
+
+@pytest.mark.parametrize("harness", HARNESSES)
+def test_a_tool_that_is_hidden_is_gone(tmp_path: Path, harness: str) -> None:
+    bundle = write(compile_rules([HIDDEN], backend(harness), Options()), tmp_path)
+    live = verified(bundle, f"{harness}-hidden")
+    assert live.state == "verified" and [row for row in live.rows if row.good is not True] == []
 
 
 @pytest.mark.parametrize(
