@@ -37,7 +37,9 @@ FLOOR = (
     "starter",
     "yaml_lines",
 )
-KNOWING = {f"distill.{name}" for name in ("cli", "flow", "ahead", "planned", "starter", "recipe", "life.commands")}
+KNOWING = {f"distill.{name}" for name in ("cli", "flow", "ahead", "planned", "starter", "recipe")} | {
+    "distill.life.commands"
+}
 PACKAGES = [name for name in ("distill", "harness_compile") if (ROOT / name).is_dir()]
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
