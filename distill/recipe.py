@@ -174,6 +174,10 @@ class Train(Section):
     """Most tokens in one forward pass. Lower it when memory runs out; the result does not change."""
     batch_size: Count = 32
     """Sequences per optimizer step. Lower means more, noisier steps."""
+    seeds: Count = 1
+    """Adapters trained, each with its own seed; the first is the one to deploy. With two or more, the
+    verdict's interval allows for what another seed would have given.
+    """
     accumulate: Count = 1
     """Forward passes that a step is split in at least. Raise it when memory runs out; the result does not
     change.

@@ -64,6 +64,7 @@ class Work:
     places: Mapping[str, Place] = field(default_factory=dict)
     returned: frozenset[str] = frozenset()  # units of the adapter that went back to the residual
     guard: Guard | None = None  # of the harness
+    number: int = 0  # of the adapter, where several are trained, each with its own seed
 
     @property
     def probed(self) -> Sequence[MemoryUnit]:
@@ -79,8 +80,13 @@ class Work:
         return self.out / "synth" / "dataset"
 
     @property
+    def place(self) -> Path:
+        """Where the adapter of this number has its files."""
+        return self.out / "seeds" / str(self.number) if self.number else self.out
+
+    @property
     def adapter(self) -> Path:
-        return self.out / "adapter"
+        return self.place / "adapter"
 
     @property
     def context(self) -> str:
@@ -197,15 +203,15 @@ def synthesise(
     replay: float,
     temperature: float,
     tell: Tell,
-    more: Mapping[str, int] | None = None,
+    more: Sequence[Mapping[str, int]] = (),
     only: str | None = None,
     given: Sequence[Question] | None = None,
 ) -> dict[str, Any]:
-    """The dataset of the self-study; its manifest. `more` are extra samples by unit, `source` is what the
-    teacher's texts depend on beside the base: which teacher it is, and how much of its targets is kept."""
+    """The dataset of the self-study; its manifest. `more` are rounds of extra samples by unit, `source` what
+    the teacher's texts depend on beside the base: which teacher it is, how much of its targets is kept."""
     inputs = {**work.inputs, "probes": digest_file(work.probes), "synth": settings}
     if more:
-        inputs["more"] = digest_of(dict(more))
+        inputs["more"] = digest_of([dict(extra) for extra in more])
     if given is not None:
         inputs["given"] = digest_of(list(given))
     inputs["self-study"] = digest_of(inputs)
@@ -276,13 +282,13 @@ def train_adapter(
         "train": settings,
     }
     card_path = work.adapter / "card.json"
+    if hasattr(work.base.model, "unload"):  # the adapter of another seed, or of an earlier round
+        work.base.model = work.base.model.unload()
     if fresh(card_path, inputs):
         load_adapter(work.base, work.adapter)
         return AdapterCard(**json.loads(card_path.read_bytes()))
     if only:
         require(card_path, only, inputs)
-    if hasattr(work.base.model, "unload"):  # the adapter of an earlier round
-        work.base.model = work.base.model.unload()
     conversations, targets, manifest = read_dataset(work.dataset, mend)
     samples = samples_of(work.base, conversations, targets, work.memory, work.units, excerpts, work.seed)
     add_lora(work.base, lora["rank"], lora["alpha"], work.seed, checkpointing)
@@ -300,7 +306,7 @@ def train_adapter(
     state, best = train(
         work.base,
         samples,
-        work.out / "train",
+        work.place / "train",
         digest_of(inputs),
         seed=work.seed,
         look=look if dev else None,
@@ -312,7 +318,7 @@ def train_adapter(
     trained = sum(len(s.prompt) + len(s.ids) for s in samples) * state.step * options["batch_size"]
     spent(
         work.out,
-        "training",
+        f"training of seed {work.seed}" if work.number else "training",
         time.monotonic() - start,
         inputs,
         round(TRAINING * trained / len(samples)),
@@ -330,7 +336,7 @@ def train_adapter(
         losses=(state.losses[0], state.losses[-1]),
     )
     write_json(
-        work.out / "train" / "curve.json",
+        work.place / "train" / "curve.json",
         {"losses": state.losses, "looks": state.looks, "best_step": state.best_step},
     )
     save_adapter(work.base, best, work.adapter, card, title)

@@ -121,6 +121,7 @@ def judge(
     inputs: Mapping[str, str] | None = None,
     places: Mapping[str, Place] | None = None,
     returned: Set[str] = frozenset(),
+    seeds: Sequence[Sequence[Score]] = (),
     returns: float | None = None,
     measured: Sequence[Gate] = (),
     forgetting: Forgetting | None = None,
@@ -135,6 +136,7 @@ def judge(
     """The report of a check. Only scores on test probes count. Raises RecordError where an arm has not
     answered all.
 
+    `seeds` are scores of the claim's arm by adapters of other training seeds: its score is the mean of all.
     `measured` are gates on what is no score of a probe; `returns` is the margin of arm both beside tokens.
     `places` are the units that do not live in the weights, `returned` those that went back from there. The
     claim about `deployed` is on all probes, retention and arm `weights` on those of units in the weights.
@@ -149,9 +151,11 @@ def judge(
         "resamples": resamples,
         "seed": seed,
     }
-    alone = conclude(held, **options)
     claim: Claim = "deployed" if "deployed" in data.arms else "weights"
-    found = conclude(data, **options, arm=claim) if claim == "deployed" else alone
+    of = data if claim == "deployed" else held
+    means = _over_seeds(of, claim, [sample(one, probes if of is data else own) for one in seeds])
+    alone = conclude(held, **options, seeds=means if claim == "weights" else ())
+    found = conclude(data, **options, arm=claim, seeds=means) if claim == "deployed" else alone
     reason = alone.text.removeprefix("No verdict: ").rstrip(".")
     results = unit_results(scores, probes, units, places, returned)
     lost = sorted(
@@ -186,6 +190,7 @@ def judge(
         units=results,
         lost=tuple(result.unit for result in lost),
         forgetting=forgetting,
+        seeds=means,
         steps=tuple(steps),
         pilot=pilot,
         opened=opened,
@@ -194,6 +199,16 @@ def judge(
         training=dict(training or {}),
         warnings=tuple(warnings),
     )
+
+
+def _over_seeds(data: Sample, claim: str, others: Sequence[Sample]) -> tuple[float, ...]:
+    """Makes the scores of the claim's arm the mean over all seeds; its mean seed by seed, none where there is
+    one."""
+    if not others:
+        return ()
+    columns = [data.arms[claim], *(other.arms[claim] for other in others)]
+    data.arms[claim] = np.mean(columns, axis=0)
+    return tuple(float(column.mean()) for column in columns)
 
 
 def _returns(data: Sample, margin: float | None, resamples: int, seed: int) -> Gate:

@@ -22,12 +22,12 @@ ROUNDS = 2  # times that more samples are made
 
 
 class Repair(Record):
-    """Content of `repair.json`: what the rounds so far decided. `more` are extra samples by unit, `steps`
-    what each round found on the dev probes, `returned` the units that went back to the residual memory.
+    """Content of `repair.json`: what the rounds so far decided. `more` are extra samples by unit, round by
+    round, `steps` what each found on the dev probes, `returned` units that went back to the residual memory.
     """
 
     inputs: dict[str, str] = {}
-    more: dict[str, int] = {}
+    more: tuple[dict[str, int], ...] = ()
     steps: tuple[Step, ...] = ()
     returned: tuple[str, ...] = ()
     done: bool = False
@@ -62,6 +62,6 @@ def next_round(known: Repair, weak: Sequence[str], budget: int, step: Step) -> R
     round_ = len(known.steps)
     known = known.model_copy(update={"steps": (*known.steps, step)})
     if weak and round_ < ROUNDS:
-        upto = -(-budget * (round_ + 1) // ROUNDS)
-        return known.model_copy(update={"more": {**known.more, **dict.fromkeys(weak, upto)}})
+        count = budget * (round_ + 1) // ROUNDS - budget * round_ // ROUNDS
+        return known.model_copy(update={"more": (*known.more, dict.fromkeys(weak, count))})
     return known.model_copy(update={"returned": tuple(weak), "done": True})

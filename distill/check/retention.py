@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -179,10 +179,10 @@ def widened(
     sample: Sample, one: Values, other: Values, found: tuple[float, float] | None, level: float
 ) -> Interval:
     """The difference of two columns of scores (n,) with the interval that a bootstrap found, widened where
-    few units differ.
+    few units differ, and where scores are means over seeds: in simulation such bounds are too high otherwise.
     """
     value = float((one - other).mean())
-    rare = few(sample, one != other)
+    rare = few(sample, one != other) or bool(((one > 0) & (one < 1)).any())
     score = newcombe(one, other, sample.effective, level) if rare or found is None else None
     low, high = _hull(value, found, score)
     return Interval(value=value, low=max(-1.0, low), high=min(1.0, high))
@@ -210,6 +210,19 @@ def retention(sample: Sample, *, resamples: int, seed: int) -> Interval:
         score = (1 + below / headroom, 1 + above / headroom)
     low, high = _hull(value, found, score)
     return Interval(value=value, low=low, high=high)
+
+
+def between_seeds(found: Interval, seeds: Sequence[float], level: float = LEVEL) -> Interval:
+    """An interval of a mean over training seeds, widened by their variance. `seeds` are that mean seed
+    by seed, at least two.
+
+    The half-width of Student's interval of the seeds is added in squares to what the units give (variance
+    estimates recovery: Zou, Donner, Statist. Med. 27, 1693-1702, 2008).
+    """
+    many = len(seeds)
+    half = float(stats.t.ppf((1 + level) / 2, many - 1) * np.std(seeds, ddof=1) / math.sqrt(many))
+    below, above = (math.hypot(end - found.value, half) for end in (found.low, found.high))
+    return Interval(value=found.value, low=max(-1.0, found.value - below), high=min(1.0, found.value + above))
 
 
 def exact_test(sample: Sample, one: str, other: str, *, seed: int) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from distill.report import Report, write_report
 from distill.report.model import Score, Step
 from distill.synth.dataset import MANIFEST, read_dataset
 from distill.synth.teacher import Reader
+from distill.train.adapter import load_adapter
 from distill.train.model import Base, prompt_ids
 
 if TYPE_CHECKING:
@@ -109,6 +111,24 @@ def dev_round(work: Work, probes: Sequence[Probe], tell: Tell) -> tuple[list[str
     return weak_units(scores, dev), step_of(scores, dev, manifest["coverage"]["samples"])
 
 
+def other_seeds(
+    work: Work, probes: Sequence[Probe], arm: str, inputs: Mapping[str, str], count: int, tell: Tell
+) -> list[list[Score]]:
+    """The scores of one arm by each further adapter; the first one is loaded again at the end."""
+    found = []
+    for number in range(1, count):
+        other = replace(work, number=number)
+        mine = {**inputs, "adapter": digest_file(other.adapter / "adapter_model.safetensors")}
+        work.base.model = work.base.model.unload()
+        load_adapter(work.base, other.adapter)
+        name = f"seeds/{number}/scores.jsonl"
+        found.append(scored(work, name, probes, (arm,), readers(work), mine, tell, f"seed {number + 1}"))
+    if found:
+        work.base.model = work.base.model.unload()
+        load_adapter(work.base, work.adapter)
+    return found
+
+
 def judge_run(
     work: Work,
     probes: Sequence[Probe],
@@ -119,6 +139,7 @@ def judge_run(
     before: Path | None,
     pilot: bool,
     steps: Sequence[Step],
+    seeds: int,
     options: Mapping[str, Any],
     title: str,
     warnings: Sequence[str],
@@ -159,6 +180,7 @@ def judge_run(
         planned = pilot_of(tried, dev, claim, options["margin"])
     opened = open_test(work.out / "opened.json", inputs["probes"], inputs["adapter"])
     scores = scored(work, "scores.jsonl", test, arms, by_arm, inputs, tell)
+    others = other_seeds(work, test, claim, inputs, seeds, tell) if claim in arms else []
     beside = measure(work, asked, by_arm, clean, wanted=wanted, before=before, inputs=inputs, tell=tell)
     manifest = json.loads((work.dataset / MANIFEST).read_bytes())
     curve = json.loads((work.out / "train" / "curve.json").read_bytes())
@@ -176,6 +198,7 @@ def judge_run(
         places=work.places,
         returned=work.returned,
         steps=steps,
+        seeds=others,
         title=title,
         seed=work.seed,
         inputs=inputs,

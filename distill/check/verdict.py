@@ -16,7 +16,16 @@ import numpy as np
 
 from distill.check.power import needed
 from distill.check.probes import Probe
-from distill.check.retention import LEVEL, Sample, Values, difference, exact_test, few, retention
+from distill.check.retention import (
+    LEVEL,
+    Sample,
+    Values,
+    between_seeds,
+    difference,
+    exact_test,
+    few,
+    retention,
+)
 from distill.errors import RecordError
 from distill.report.model import Interval, Pilot, Score, Verdict
 from distill.report.words import percent
@@ -89,9 +98,18 @@ def _cluster(probe: Probe) -> str:
 
 
 def conclude(
-    data: Sample, *, margin: float, min_probes: int, resamples: int, seed: int, arm: str = "weights"
+    data: Sample,
+    *,
+    margin: float,
+    min_probes: int,
+    resamples: int,
+    seed: int,
+    arm: str = "weights",
+    seeds: Sequence[float] = (),
 ) -> Judgement:
-    """The verdict on an arm against tokens, with none as the floor, and its sentence."""
+    """The verdict on an arm against tokens, with none as the floor, and its sentence. Where the arm is a mean
+    over several training seeds, `seeds` are its means seed by seed, and the interval allows for them.
+    """
     missing = [name for name in ("none", "tokens", arm) if name not in data.arms]
     if missing or not data.n:
         what = "there are no probes" if not data.n else f"arm {' and arm '.join(missing)} was not measured"
@@ -99,13 +117,17 @@ def conclude(
     options = {"resamples": resamples, "seed": seed}
     gap = difference(data, "tokens", "none", **options)
     one_sided = difference(data, arm, "tokens", level=ONE_SIDED, **options)
+    two_sided = difference(data, arm, "tokens", **options)
+    if len(seeds) > 1:
+        one_sided = between_seeds(one_sided, seeds, ONE_SIDED)
+        two_sided = between_seeds(two_sided, seeds)
     weights, tokens = data.arms[arm], data.arms["tokens"]
     discordance = float((weights != tokens).mean())
     found = Judgement(
         verdict="no_verdict",
         text="",
         retention=retention(data, **options) if gap.low >= HEADROOM and arm == "weights" else None,
-        difference=difference(data, arm, "tokens", **options),
+        difference=two_sided,
         bound=one_sided.low,
         discordance=discordance,
         exact=exact_test(data, arm, "tokens", seed=seed),

@@ -146,8 +146,8 @@ class Report(Record):
 
     The verdict is about the arm `claim`: `difference` is that arm minus tokens with its 95% interval, `bound`
     the one-sided 95% lower bound that is held against `margin`, `exact` the p-value of a difference in either
-    direction. `beside` is the sentence about the adapter alone, where the claim is another. `lost` are ids of
-    units, worst first.
+    direction; `seeds` are its scores by training seed, where there are several. `beside` is the sentence on
+    the adapter alone, where the claim is another. `lost` are ids of units, worst first.
     """
 
     title: str = ""
@@ -169,6 +169,7 @@ class Report(Record):
     units: tuple[UnitResult, ...] = ()
     lost: tuple[str, ...] = ()
     forgetting: Forgetting | None = None
+    seeds: tuple[float, ...] = ()
     steps: tuple[Step, ...] = ()
     pilot: Pilot | None = None
     opened: Opened | None = None

@@ -143,6 +143,12 @@ def looks(report: Report) -> Iterator[str]:
             f" design effect of {pilot.design_effect:.2g}: {pilot.needed:,} test probes show"
             f" non-inferiority with 80% power if the two are equal. {asked:,} were asked."
         )
+    if len(report.seeds) > 1:
+        yield (
+            f"Over {len(report.seeds)} seeds of training {report.claim} answers"
+            f" {percent(min(report.seeds))} to {percent(max(report.seeds))}; its score is their mean, and the"
+            " interval of the difference allows for what another seed would give."
+        )
     if report.exact is not None:
         yield (f"Exact test by unit that {report.claim} and tokens do not differ: p = {report.exact:.2g}.")
 

@@ -87,7 +87,7 @@ def self_study(
     replay: float,
     temperature: float,
     seed: int,
-    more: Mapping[str, int] | None = None,
+    more: Sequence[Mapping[str, int]] = (),
     given: Sequence[Question] | None = None,
     collides: Callable[[str], str | None] = lambda question: None,
     rounds: int = 2,
@@ -99,7 +99,7 @@ def self_study(
         statements: unit id -> statement, of the units that go to weights.
         memory: what the teacher has in context; used here to judge faithfulness.
         context: digest of base, template and limits: what else a text of this teacher depends on.
-        more: samples asked for beyond `per_unit`, by unit; more freely written, and none that abstains.
+        more: samples beyond `per_unit`, by unit, in rounds; more freely written, none that abstains.
         given: questions to answer instead of writing any.
         collides: reason why a question is too close to a probe, or None.
         progress: called with the stage's words, pieces done and pieces in all.
@@ -111,16 +111,16 @@ def self_study(
             break
         jobs = [(unit, family, FAMILIES[family].format(line=statements[unit])) for unit, family in wanted]
         _keep(study, f"{turn}", _asked(study, f"{turn}", jobs, True, temperature, seed + turn), True)
-    if more and given is None:
+    for number, extra in enumerate(more if given is None else ()):
         about = [family for family in families if family != "abstain"] or families
         wanted = [
             pair
-            for unit, count in more.items()
-            for pair in next_questions([unit], Counter(), count, about, seed + MORE)
+            for unit, count in extra.items()
+            for pair in next_questions([unit], Counter(), count, about, seed + MORE + number)
         ]
         jobs = [(unit, family, FAMILIES[family].format(line=statements[unit])) for unit, family in wanted]
-        written = _asked(study, "more", jobs, True, FREER * temperature, seed + MORE)
-        _keep(study, "more", written, True)
+        name = f"more {number + 1}"
+        _keep(study, name, _asked(study, name, jobs, True, FREER * temperature, seed + MORE + number), True)
     count = round(replay * sum(study.kept.values()))
     if given is not None:
         _keep(study, "0", [q for q in given if q.family != "replay"], True)

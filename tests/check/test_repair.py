@@ -38,23 +38,23 @@ STEP = Step(samples=9, score=Summary(n=8, mean=0.5, low=0.2, high=0.8))
 
 def test_weak_units_get_more_up_to_the_budget_and_then_go_back() -> None:
     known = next_round(Repair(), ["u1", "u2"], 9, STEP)
-    assert (known.more, known.done, known.returned) == ({"u1": 5, "u2": 5}, False, ())
+    assert (known.more, known.done, known.returned) == (({"u1": 4, "u2": 4},), False, ())
     known = next_round(known, ["u2"], 9, STEP)
-    assert (known.more, known.done) == ({"u1": 5, "u2": 9}, False)
+    assert (known.more, known.done) == (({"u1": 4, "u2": 4}, {"u2": 5}), False)
     known = next_round(known, ["u2"], 9, STEP)
-    assert (known.more, known.done, known.returned) == ({"u1": 5, "u2": 9}, True, ("u2",))
+    assert (known.more[2:], known.done, known.returned) == ((), True, ("u2",))
     assert len(known.steps) == ROUNDS + 1
 
 
 def test_where_nothing_is_weak_the_loop_is_closed_at_once() -> None:
     known = next_round(Repair(), [], 9, STEP)
-    assert known.done and known.more == {} and known.returned == ()
+    assert known.done and known.more == () and known.returned == ()
 
 
 def test_what_was_decided_for_another_memory_is_forgotten(tmp_path: Path) -> None:
     path = tmp_path / "repair.json"
     assert repair_of(path, {"memory": "1"}) == Repair(inputs={"memory": "1"})
-    decided = Repair(inputs={"memory": "1"}, more={"u1": 5}, steps=(STEP,))
+    decided = Repair(inputs={"memory": "1"}, more=({"u1": 5},), steps=(STEP,))
     write_json(path, decided)
     assert repair_of(path, {"memory": "1"}) == decided
     assert repair_of(path, {"memory": "2"}) == Repair(inputs={"memory": "2"})
