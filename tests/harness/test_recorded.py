@@ -22,8 +22,8 @@ TOOLS = {
     "Write": ("Write", "write", "write_file"),
     "Edit": ("Edit", "edit", "edit_file"),
     "Task": ("Agent", "Task", "task", "sessions_spawn"),
-    "mcp__forge__show": ("mcp__forge__show", "forge__show"),
-    "mcp__forge__merge": ("mcp__forge__merge", "forge__merge"),
+    "mcp__forge__show": ("mcp__forge__show", "forge__show", "forge_show"),
+    "mcp__forge__merge": ("mcp__forge__merge", "forge__merge", "forge_merge"),
 }
 HOLDS = {
     "Bash": ("command",),

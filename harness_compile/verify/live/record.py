@@ -30,6 +30,7 @@ import recorded_guard
 main = recorded_guard.main
 """
 UNLIKE = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4,8}){4}--[0-9a-f]{64}|"
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b\d{13}\b|"
     r"\b[A-Z][a-z]+day, [A-Z][a-z]+ \d+, \d{4} at [\d:]+ [AP]M|\b\d+/\d+/\d{4}, [\d:]+ [AP]M|"
     r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z?|\b(?:toolu|msg|req|run|lc_run)_?-*[0-9A-Za-z_-]{16,}|"
