@@ -74,8 +74,8 @@ def planning_of(said: Recipe, memory: Memory) -> tuple[Plan, planning.Given, Jud
 
 
 def lowered(said: Recipe, memory: Memory) -> dict[str, str] | None:
-    """The units that every harness of the recipe says exactly, and the words of their rules; None where the
-    recipe names no harness."""
+    """The units that every harness of the recipe says exactly, with every case of their rules verified
+    through it, and the words of these rules; None where the recipe names no harness."""
     if not said.harness.targets:
         return None
     from harness_compile import bundle
@@ -83,10 +83,10 @@ def lowered(said: Recipe, memory: Memory) -> dict[str, str] | None:
     from harness_compile.backends.base import Options
 
     found, options = bundle.lower_memory(memory), Options(on_error=said.harness.on_error)
-    compiled = [bundle.compile_lowered(found, backend(name), options) for name in said.harness.targets]
-    lost = {gap.rule for one in compiled for gap in one.bundle.gaps}
+    targets = [backend(name) for name in said.harness.targets]
+    held = [bundle.held(bundle.compile_lowered(found, one, options), one.shapes) for one in targets]
     whole = (one for one in found.account.units if one.rules and not one.left)
-    exact = (one for one in whole if lost.isdisjoint(one.rules))
+    exact = (one for one in whole if all(rules.issuperset(one.rules) for rules in held))
     return {one.unit: "; ".join(found.account.words[rule] for rule in one.rules) for one in exact}
 
 

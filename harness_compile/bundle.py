@@ -377,6 +377,14 @@ def effective(bundle: Bundle) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
+def held(compiled: Compiled, shapes: Sequence[str]) -> frozenset[str]:
+    """The rules that may take the place of their words: they lose nothing on the bundle's harness, and every
+    case comes out right by the guard and through the harness's `shapes`."""
+    outcome = cases.check(effective(compiled.bundle), shapes)
+    bad = {failure.rule for failure in outcome.failures} | {gap.rule for gap in compiled.bundle.gaps}
+    return frozenset(rule.id for rule in compiled.bundle.rules) - bad
+
+
 def lost(bundle: Bundle) -> dict[str, Gap]:
     """The gaps of a bundle by rule."""
     return {gap.rule: gap for gap in bundle.gaps}

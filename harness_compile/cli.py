@@ -25,7 +25,7 @@ from distill.errors import (
     printable,
 )
 from harness_compile import comply, proof
-from harness_compile.given import asked, call_of, policy_of, proposer, read_json_text, session_of
+from harness_compile.given import asked, call_of, memory_of, policy_of, proposer, read_json_text, session_of
 
 app = typer.Typer(
     name="harness-compile",
@@ -125,14 +125,13 @@ def compile_(
     What can be said exactly becomes a rule, with calls that it must stop and calls that it must let through;
     the rest stays in the memory, with the reason. Nothing is ever allowed that was not before.
     """
-    from distill.memory import read
     from harness_compile import bundle, show
     from harness_compile.backends import backend
     from harness_compile.backends.base import Options
 
     said = asked(sources, target, out, recipe, on_error)
     backends = [backend(name) for name in said.targets]
-    memory = read(said.sources, said.root)
+    memory = memory_of(said)
     lowered = bundle.lower_memory(memory, proposer(propose, endpoint), propose or "")
     options = Options(on_error=said.on_error, attended=not unattended, python=python)
     compiled = [bundle.compile_lowered(lowered, one, options) for one in backends]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from distill.errors import RecordError, UsageError
 
 if TYPE_CHECKING:  # its module takes a while to import, and `decide` has no need of it
+    from distill.memory import Memory
     from distill.records import MemoryUnit
     from harness_compile.rules import OnError, Rule
 
@@ -27,6 +28,8 @@ class Asked:
     out: Path
     on_error: OnError
     root: Path | None
+    stable: dict[str, int] | None = None  # how long a unit must have stood, where a recipe says so
+    judged: bool = False  # judge the memory as `distill plan` does
 
 
 def asked(
@@ -63,7 +66,23 @@ def asked(
         out or said.out / "harness",
         effects[on_error] if on_error else said.harness.on_error,
         None,
+        said.memory.stable and said.memory.stable.model_dump(),
+        True,
     )
+
+
+def memory_of(said: Asked) -> Memory:
+    """The memory that was asked for; that of a recipe as `distill plan` judges it: what may not last and what
+    contradicts something becomes no rule. Raises what reading raises."""
+    from distill.memory import common, read
+    from distill.memory.evidence.judge import judge
+
+    memory = read(said.sources, said.root)
+    if not said.judged:
+        return memory
+    found = judge(memory, common(said.sources) if said.stable else None, **(said.stable or {}))
+    warnings = tuple(dict.fromkeys((*found.memory.warnings, *found.warnings)))
+    return found.memory.model_copy(update={"warnings": warnings})
 
 
 def proposer(model: str | None, endpoint: str | None) -> Callable[[MemoryUnit], Rule | str] | None:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from harness_compile.backends.base import CANARY, Backend, Emitted, Options
 from harness_compile.changes import plan_changes
 from harness_compile.leftovers import sweep
 from harness_compile.readme import span
-from harness_compile.rules import Always, Case, Command, Rule
+from harness_compile.rules import Always, Case, Command, Gap, Rule
 from harness_compile.runtime import guard
 from harness_compile.verify import cases
 from harness_compile.words import in_words
@@ -369,3 +370,17 @@ def test_ten_thousand_rules_compile_fast() -> None:
     took = time.process_time() - begun
     assert "guard.index" in made.files and len(made.bundle.rules) == 10_000
     assert took < 20  # two on a quiet machine; `make bench` measures
+
+
+def test_a_rule_takes_the_place_of_its_words_only_when_its_cases_hold_through_the_harness() -> None:
+    one = backend("claude_code")
+    made = compiled(one, (NO_FORCE,))
+    assert bundling.held(made, one.shapes) == {NO_FORCE.id}
+    inverted = NO_FORCE.model_copy(
+        update={"cases": tuple(case.model_copy(update={"fires": not case.fires}) for case in NO_FORCE.cases)}
+    )
+    wrong = replace(made, bundle=made.bundle.model_copy(update={"rules": (inverted,)}))
+    assert bundling.held(wrong, one.shapes) == frozenset()
+    gap = Gap(rule=NO_FORCE.id, harness="claude_code", asked="deny", got="warn", reason="x")
+    lost = replace(made, bundle=made.bundle.model_copy(update={"gaps": (gap,)}))
+    assert bundling.held(lost, one.shapes) == frozenset()

@@ -305,3 +305,29 @@ def test_decide_imports_nothing_heavy(place: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=root, timeout=100)
     assert done.returncode == 0, done.stderr.decode()
     assert json.loads(done.stdout) == NOTHING
+
+
+def test_a_recipe_compiles_what_its_plan_gives_to_the_harness(project: Path) -> None:
+    """A line too young for the recipe becomes no rule, in `compile` as in `distill plan`."""
+    from distill.cli import app as distill
+
+    for words in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"],
+    ):
+        subprocess.run(["git", *words], cwd=project, check=True)
+    recipe = (
+        "out: run\nmemory: {sources: [{format: auto, path: .}]STABLE}\nharness: {targets: [claude_code]}\n"
+    )
+    for stable, rules in (("", True), (", stable: {min_age_days: 30, max_edits: 1}", False)):
+        (project / "r.yaml").write_text(recipe.replace("STABLE", stable))
+        done = run("compile", "--recipe", "r.yaml", "--json", "--force")
+        assert done.exit_code == Exit.DONE, done.output
+        units = json.loads(done.stdout)["account"]["units"]
+        assert any(unit["rules"] for unit in units) is rules
+        planned = CliRunner().invoke(distill, ["plan", "r.yaml", "--json"])
+        assert planned.exit_code == Exit.DONE, planned.output
+        routes = {one["unit"]: one["to"] for one in json.loads(planned.stdout)["routes"]}
+        whole = {unit["unit"] for unit in units if unit["rules"] and not unit["left"]}
+        assert {unit for unit, to in routes.items() if to == "harness"} == whole
