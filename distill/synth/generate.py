@@ -9,6 +9,7 @@ Not covered: how text becomes targets (`teacher.py`), what is dropped (`filter.p
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from distill.synth.families import FAMILIES
 from distill.synth.filter import abstained, asked, bad_answer, bad_question, misquotes
 from distill.synth.teacher import Answer
 
+STEP = 32  # replay is asked for in steps, so that a few samples more or less ask for none of it again
 Tell = Callable[[str, int, int], None]
 
 
@@ -127,9 +129,12 @@ def self_study(
         _keep(study, "replay", [q for q in given if q.family == "replay"], False)
         study.asked = len(given)
     elif count:
-        times = round(count * 1.2 + 0.5)
+        wanted = round(count * 1.2 + 0.5)
+        times = -(-wanted // STEP) * STEP
         jobs = [("", "replay", FAMILIES["replay"])] * times
-        _keep(study, "replay", _asked(study, "replay", jobs, False, max(temperature, 1.0), seed), False)
+        written = _asked(study, "replay", jobs, False, max(temperature, 1.0), seed)
+        order = random.Random(f"{seed} replay").sample(range(times), times)
+        _keep(study, "replay", [written[at] for at in sorted(order[:wanted])], False)
     if not study.conversations:
         why = ", ".join(f"{count} {reason}" for reason, count in study.dropped.most_common(3))
         raise ModelError(
