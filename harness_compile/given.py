@@ -28,7 +28,7 @@ class Asked:
     out: Path
     on_error: OnError
     root: Path | None
-    stable: dict[str, int] | None = None  # how long a unit must have stood, where a recipe says so
+    stable: dict[str, Any] | None = None  # how long a unit must have stood, where a recipe says so
     judged: bool = False  # judge the memory as `distill plan` does
 
 

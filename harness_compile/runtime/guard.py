@@ -3759,7 +3759,7 @@ class Call:
         agent = call.get("agent")
         self.agent = agent if isinstance(agent, str) else ""
         self.shared = call.get("shared") is True
-        self.keys = None
+        self.keys: tuple[set[str], set[str]] | None = None
         prompt = call.get("prompt", self.input.get("prompt") if self.event == "prompt" else None)
         self.prompt = prompt if isinstance(prompt, str) else ""
         self.ok = call.get("ok") if isinstance(call.get("ok"), bool) else None
@@ -4555,7 +4555,7 @@ _last: tuple = (None, None, 0)
 
 def decide(
     rules,
-    call: dict,
+    call: dict | Call,
     session=(),
     *,
     root: str | None = None,
