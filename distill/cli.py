@@ -171,7 +171,7 @@ def _probing(said: Recipe, plan: Plan) -> str:
         discordance, effect, why = pilot["discordance"], pilot["design_effect"], "was found by the last pilot"
     takes = needed(max(discordance, 0.01), check.passing.margin, effect)
     return (
-        f"about {units * check.probes_per_unit:,} probes of {units:,} units; a margin of "
+        f"about {units * check.probes_per_unit:,} probes of {units:,} unit{'s' * (units != 1)}; a margin of "
         f"{check.passing.margin * 100:g} points takes {takes:,} if the two are equal (80% power, discordance "
         f"{discordance:.0%} {why})"
     )

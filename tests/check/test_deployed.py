@@ -155,3 +155,27 @@ def test_retrieval_spends_its_budget_on_what_the_question_names() -> None:
     assert tight(["Which port does amber-heron use?"]) == [""]
     assert retriever([], 100, len)(["anything"]) == [""]
     assert retriever(lines, 6, lambda text: len(text.split()))(["port of amber-heron"]) == [f"- {lines[0]}\n"]
+
+
+def test_several_seeds_widen_the_interval_and_share_the_score() -> None:
+    scores, probes, units = checked(weak=0)
+    weights = [score for score in scores if score.arm == "weights"]
+    options: dict[str, Any] = {
+        "margin": 0.05, "min_retention": 0.9, "max_forgetting": 0.02, "min_probes": 371, "resamples": 200,
+        "seed": 0,
+    }  # fmt: skip
+
+    def seed(lost: int) -> list[Any]:
+        return [
+            one.model_copy(update={"value": 0.0}) if at % 100 < lost else one
+            for at, one in enumerate(weights)
+        ]
+
+    alone = judge(scores, probes, units, **options)
+    alike = judge(scores, probes, units, **options, seeds=[seed(0), seed(0)])
+    apart = judge(scores, probes, units, **options, seeds=[seed(4), seed(8)])
+    assert alone.seeds == () and len(alike.seeds) == 3 and max(alike.seeds) == min(alike.seeds)
+    assert alike.arms["weights"].mean == pytest.approx(alone.arms["weights"].mean)
+    assert apart.arms["weights"].mean == pytest.approx(sum(apart.seeds) / 3)
+    assert apart.bound is not None and alike.bound is not None and apart.bound < alike.bound - 0.02
+    assert apart.difference and apart.difference.low < apart.difference.value < apart.difference.high
