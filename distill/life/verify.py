@@ -233,12 +233,18 @@ def _report(run: Path, manifest: Manifest) -> str | None:
 
 
 def _numbers(run: Path, said: dict[str, Any]) -> str | None:
-    """Means of arms and of units that do not follow from the scores."""
+    """Means of arms and of units that do not follow from the scores. Arm weights is of the units in the
+    adapter; where there are several training seeds, the scores are those of the first."""
     values: dict[tuple[str, str | None], list[float]] = defaultdict(list)
+    elsewhere = {unit["unit"] for unit in said["units"] if unit.get("place", "weights") != "weights"}
     for score in read_jsonl(run / "scores.jsonl", Score)[1]:
-        values[score.arm, None].append(score.value)
+        if score.arm != "weights" or score.unit not in elsewhere:
+            values[score.arm, None].append(score.value)
         values[score.arm, score.unit].append(score.value)
-    told = [((arm, None), found["mean"], f"arm {arm}") for arm, found in said["arms"].items()]
+    means = {arm: found["mean"] for arm, found in said["arms"].items()}
+    if seeds := said.get("seeds"):
+        means[said["claim"]] = seeds[0]
+    told = [((arm, None), mean, f"arm {arm}") for arm, mean in means.items()]
     for unit in said["units"]:
         told += [((arm, unit["unit"]), x, f"unit {unit['unit']}") for arm, x in unit["arms"].items()]
     for key, mean, name in told:
