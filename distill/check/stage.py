@@ -22,6 +22,7 @@ from distill.check.probes import Probe
 from distill.check.repair import step_of, weak_units
 from distill.check.retrieval import retriever
 from distill.check.verdict import pilot_of
+from distill.errors import ModelError
 from distill.records import digest_file
 from distill.report import Report, write_report
 from distill.report.model import Score, Step
@@ -98,10 +99,15 @@ def scored(
 
 
 def dev_round(work: Work, probes: Sequence[Probe], tell: Tell) -> tuple[list[str], Step]:
-    """The units that the loaded adapter did not keep, by their dev probes, and what the dataset bought. There
-    must be dev probes."""
+    """The units that the loaded adapter did not keep, by their dev probes, and what the dataset bought.
+    Raises ModelError without dev probes."""
     mine = {unit.id for unit in work.units}
     dev = [p for p in probes if p.split == "dev" and p.unit in mine]
+    if not dev:
+        raise ModelError(
+            "there are no dev probes to tell which units were not retained",
+            mend="raise check.probes_per_unit, or set synth.repair to 0",
+        )
     manifest = json.loads((work.dataset / MANIFEST).read_bytes())
     inputs = {
         "probes": digest_file(work.probes),
