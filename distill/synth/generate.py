@@ -54,6 +54,7 @@ class Question(Record):
 
 
 MORE = 50  # seeds between a first question and one of the extra ones
+ABSTAINING = 0.2  # most abstaining samples, as a share of the other samples about the memory
 FREER = 1.25  # temperature of the extra questions, over that of the first
 
 
@@ -135,6 +136,7 @@ def self_study(
         written = _asked(study, "replay", jobs, False, max(temperature, 1.0), seed)
         order = random.Random(f"{seed} replay").sample(range(times), times)
         _keep(study, "replay", [written[at] for at in sorted(order[:wanted])], False)
+    _balance(study)
     if not study.conversations:
         why = ", ".join(f"{count} {reason}" for reason, count in study.dropped.most_common(3))
         raise ModelError(
@@ -228,6 +230,21 @@ def _keep(study: _Study, name: str, written: Sequence[Question], with_memory: bo
         )
         if q.unit and q.family != "abstain":  # what abstains says nothing of the unit
             study.kept[q.unit] += 1
+
+
+def _balance(study: _Study) -> None:
+    """Leaves out abstaining samples beyond ABSTAINING of the rest about the memory, evenly over the units.
+    Where few questions about a unit pass, the student would learn from them to know nothing."""
+    about = [i for i, c in enumerate(study.conversations) if c.units]
+    unknown = [i for i in about if study.conversations[i].family == "abstain"]
+    most = round(ABSTAINING * (len(about) - len(unknown)))
+    if len(unknown) <= most:
+        return
+    stay = {unknown[i * len(unknown) // most] for i in range(most)}
+    out = set(unknown) - stay
+    study.dropped["abstains, beyond its share"] += len(out)
+    study.answers = [a for i, a in enumerate(study.answers) if i not in out]
+    study.conversations = [c for i, c in enumerate(study.conversations) if i not in out]
 
 
 def _depends(study: _Study, q: Question, with_memory: bool) -> list[Any]:

@@ -23,8 +23,8 @@ from tests.bench.real_files import distil
 RECIPE = """version: 1
 out: run
 memory: {sources: [{format: agents_md, path: AGENTS.md}]}
-synth: {per_unit: 16, temperature: 1.0, max_new_tokens: 64, batch_size: 64}
-train: {epochs: 6, eval_every: 40}
+synth: {per_unit: 24, temperature: 1.2, max_new_tokens: 64, batch_size: 128}
+train: {lr: 1.0e-2, epochs: 30, batch_size: 16, eval_every: 200}
 check: {probes: probes.jsonl, arms: [none, tokens, weights], min_probes: 1}
 """
 SETS = 10

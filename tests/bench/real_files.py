@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -18,17 +19,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from distill.errors import BadMemoryError
+from distill.memory import read
 from distill.pocket.evaluate import sections
 from distill.train.model import load_base
 
 RECIPE = """version: 1
 out: run
 memory: {sources: [{format: agents_md, path: AGENTS.md}]}
-synth: {per_unit: 24, temperature: 1.0, max_new_tokens: 96, batch_size: 64}
-train: {epochs: 8, eval_every: 40}
+synth: {per_unit: 48, temperature: 1.2, max_new_tokens: 96, batch_size: 128}
+train: {lr: 1.0e-2, epochs: 16, batch_size: 16, eval_every: 200}
 check: {cloze: 1.0}
 """
-FILES, LEAST = 3, 12  # sections taken, and the least lines of one
+FILES, LEAST = 3, 12  # sections taken, and the least units of one
 
 
 def distil(folder: Path, recipe: str) -> dict:
@@ -40,6 +43,16 @@ def distil(folder: Path, recipe: str) -> dict:
     return json.loads((folder / "run" / "report.json").read_text())
 
 
+def units_of(text: str) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "AGENTS.md"
+        file.write_text(text)
+        try:
+            return len(read([("agents_md", file)]).units)
+        except BadMemoryError:  # headings alone
+            return 0
+
+
 def show(interval: dict | None) -> str:
     if not interval:
         return "undefined"
@@ -49,7 +62,7 @@ def show(interval: dict | None) -> str:
 
 def main(corpus: Path, out: Annotated[Path, typer.Argument()] = Path("runs/real_files")) -> None:
     """Distil a section each of three real files."""
-    found = [s for s in sections(load_base("pocket"), corpus) if s.count("\n") >= LEAST]
+    found = [s for s in sections(load_base("pocket"), corpus) if units_of(s) >= LEAST]
     table = Table(box=None, header_style="dim")
     for name in ("file", "units", "probes", "none", "tokens", "weights", "retention"):
         table.add_column(name)
@@ -63,7 +76,7 @@ def main(corpus: Path, out: Annotated[Path, typer.Argument()] = Path("runs/real_
             {p["unit"] for p in map(json.loads, _lines(folder / "run" / "probes.jsonl")) if "unit" in p}
         )
         table.add_row(
-            text.strip().split("\n")[0][:40],
+            text.strip("#\n ").split("\n")[0][:40],
             str(units),
             str(arms["tokens"]["n"]),
             *(show(arms[a]) for a in ("none", "tokens", "weights")),

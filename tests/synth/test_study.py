@@ -16,7 +16,7 @@ from distill.synth.cache import Cache
 from distill.synth.coverage import SHARES, coverage, next_questions
 from distill.synth.dataset import MANIFEST, TARGETS, read_dataset
 from distill.synth.evidence import Evidence
-from distill.synth.families import UNKNOWN
+from distill.synth.families import FAMILIES, UNKNOWN
 from distill.synth.filter import abstained, bad_answer, bad_question, misquotes, normal
 from distill.synth.generate import Teacher, self_study
 from distill.synth.teacher import Answer
@@ -124,6 +124,7 @@ def study(
     memory: str = MEMORY,
     teacher: Teacher | None = None,
     context: str = "",
+    per_unit: int = 3,
 ) -> dict[str, Any]:
     return self_study(
         units,
@@ -133,7 +134,7 @@ def study(
         {"self-study": "sha256:1"},
         Cache(folder / "cache", memory, "synth"),
         context,
-        per_unit=3,
+        per_unit=per_unit,
         families=["recall", "apply", "abstain"],
         replay=0.5,
         temperature=1.0,
@@ -283,3 +284,26 @@ def test_a_changed_dataset_is_refused(base: Base, tmp_path: Path) -> None:
     (tmp_path / "dataset" / MANIFEST).write_text(json.dumps({}))
     with pytest.raises(RecordError, match="is missing or torn"):
         read_dataset(tmp_path / "dataset", "again")
+
+
+class Obscure(LocalTeacher):
+    """The teacher, but of its questions about the memory one in six passes, and every stranger's does."""
+
+    def write(self, prompts: Sequence[str], with_memory: bool, temperature: float, seed: int) -> list[str]:
+        strange = FAMILIES["abstain"].split("{")[0]
+        texts = super().write(prompts, with_memory, temperature, seed)
+        return [
+            text if p.startswith(strange) or not with_memory or i % 6 == 0 else ""
+            for i, (p, text) in enumerate(zip(prompts, texts, strict=True))
+        ]
+
+
+def test_abstaining_samples_are_no_more_than_their_share(base: Base, tmp_path: Path) -> None:
+    """Where few questions pass, the most of the samples would know nothing."""
+    made = study(base, tmp_path, teacher=Obscure(base, MEMORY, 5, 24, 16), per_unit=12)
+    families = made["families"]
+    about = sum(families.get(family, 0) for family in ("recall", "apply"))
+    assert about > 0
+    assert families.get("abstain", 0) <= 0.2 * about + 0.5
+    assert made["dropped"]["abstains, beyond its share"] > 0
+    assert made["kept"] == sum(families.values()) == len(read_dataset(tmp_path / "dataset", "")[0])
