@@ -56,10 +56,12 @@ class ServerTeacher:
         retries: int = 5,
         concurrency: int = 16,
         backoff: float = 1.0,
+        longest: float = 1800.0,
     ) -> None:
         """`endpoints` are base URLs up to `/v1`; `api_key` falls back to OPENAI_API_KEY, and may be missing.
 
-        `timeout` is in seconds without a byte from the server, `retries` counts tries of a conversation after
+        `timeout` is in seconds without a byte from the server, `longest` those of a whole request, which a
+        server that drips its answer would hold for ever. `retries` counts tries of a conversation after
         the first, `backoff` is the first pause in seconds, which doubles. Raises ModelError for a bad address
         or key.
         """
@@ -67,7 +69,7 @@ class ServerTeacher:
             raise ModelError("there is no server to ask", mend="set synth.endpoints in the recipe")
         self.endpoints = [Endpoint(protocol.base_url(url)) for url in endpoints]
         self.model, self.timeout, self.retries = model, timeout, retries
-        self.concurrency, self.backoff = concurrency, backoff
+        self.concurrency, self.backoff, self.longest = concurrency, backoff, longest
         self._headers = protocol.headers(api_key or os.environ.get("OPENAI_API_KEY"))
         self._turn = 0
 
@@ -134,7 +136,11 @@ class ServerTeacher:
         while True:
             endpoint = await self._next()
             started = time.monotonic()
-            result = await protocol.ask(client, endpoint.url, body)
+            try:
+                async with asyncio.timeout(self.longest):
+                    result = await protocol.ask(client, endpoint.url, body)
+            except TimeoutError:
+                result = Fault(f"takes longer than {self.longest:.0f} seconds for an answer", again=True)
             if isinstance(result, Reply):
                 endpoint.failures = 0
                 return result

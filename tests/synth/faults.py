@@ -50,6 +50,17 @@ def cut(handler: Handler) -> None:
     handler.send(200, whole[: len(whole) // 2], Content_Length="9999")
 
 
+def drip(handler: Handler) -> None:
+    """Send one byte after another, always in time for a client that waits for the next one."""
+    whole = completion("an answer that comes to no end")
+    handler.send(200, b"", Content_Length=str(len(whole) * 100))
+    for _ in range(200):
+        if handler.server.closing.wait(0.05):
+            break
+        handler.wfile.write(b" ")
+        handler.wfile.flush()
+
+
 def die(handler: Handler) -> None:
     """Go away in the middle of a request, and for good."""
     handler.close_connection = True

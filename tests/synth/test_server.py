@@ -16,7 +16,7 @@ import pytest
 from distill.errors import ModelError
 from distill.synth.server import Reply, ServerTeacher
 from tests.synth import faults
-from tests.synth.faults import Servers, cut, die, echo, error, hang, send, slow
+from tests.synth.faults import Servers, cut, die, drip, echo, error, hang, send, slow
 
 SECRET = "hunter2-the-prompt"
 KEY = "sk-secret-key"
@@ -107,12 +107,13 @@ def test_what_is_a_reply(serve: Servers, answer: bytes, reply: Reply) -> None:
         [send(500), send(503), send(502), echo],
         [cut, echo],
         [hang, echo],
+        [drip, echo],
     ],
-    ids=["429", "429-now", "5xx", "cut", "hang"],
+    ids=["429", "429-now", "5xx", "cut", "hang", "drip"],
 )
 def test_what_passes_is_asked_again(serve: Servers, script: list[faults.Step]) -> None:
     server = serve(*script)
-    assert teacher(server.url, timeout=1.0).chat(said("a"), 8) == ["A"]
+    assert teacher(server.url, timeout=1.0, longest=1.5).chat(said("a"), 8) == ["A"]
     assert len(server.seen) == len(script)
 
 
