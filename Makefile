@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 FLOOR := .venv-floor
 LIVE := .cache/live
+GPU_PYTHON ?= $(if $(wildcard $(VENV)/.installed),$(VENV)/bin/python,$(PYTHON))
 TEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 PIP := -m pip --disable-pip-version-check install -qq --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-fast test-floor lint format clean bench live record-payloads
+.PHONY: help quickstart test test-fast test-floor lint format clean bench bench-gpu live record-payloads
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,10 +25,14 @@ test-fast: $(VENV)/.installed ## the tests that take no more than seconds
 test-floor: $(FLOOR)/.installed ## the tests of all that works without torch, in an environment without it
 	$(FLOOR)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not torch"
 
-bench: $(VENV)/.installed ## time planning, compiling and the guard (some minutes on a quiet machine)
+bench: $(VENV)/.installed ## time planning, compiling, the guard and distillation (half an hour on a quiet machine)
 	$(VENV)/bin/python -m tests.bench.planning
 	$(VENV)/bin/python -m tests.bench.guard compile
 	$(VENV)/bin/python -m tests.bench.guard latency
+	for what in targets student growth ahead; do OMP_NUM_THREADS=1 $(VENV)/bin/python -W ignore -m tests.bench.speed $$what || exit 1; done
+
+bench-gpu: ## an 8B model at 20k tokens of memory, beside the GPU's own rates, with the python that is found
+	@$(GPU_PYTHON) -W ignore -m tests.bench.speed_gpu
 
 live: $(VENV)/.installed ## install the pinned harnesses (minutes) and drive all of them through every case
 	$(VENV)/bin/python -m harness_compile.verify.harnesses.install $(LIVE)
