@@ -75,4 +75,5 @@ def merge(run: Path, place: Path, bars: Bars) -> Report:
     bars.tell("merging", 1, 1)
     job = flow.prepare(said, *planned.guarded_by(said, planned.planned(said, _command)))
     work = replace(job.work, base=merging.beside(job.work.base, place), out=merging.view(run, place))
-    return flow.judged(replace(job, work=work), bars)
+    one = said.model_copy(update={"train": said.train.model_copy(update={"seeds": 1})})
+    return flow.judged(replace(job, said=one, work=work), bars)

@@ -40,7 +40,7 @@ def collect(run: Path) -> Freed:
     wanted = used(run / "cache")
     entries, size = prune(run / "cache", lambda key, _: key in wanted) if (run / "cache").is_dir() else (0, 0)
     left = [path for path in run.rglob(".*.tmp") if path.is_file()]
-    left += [path for path in [run / "train" / "checkpoint.pt"] if path.is_file()]
+    left += [*run.glob("train/checkpoint.pt"), *run.glob("seeds/*/train/checkpoint.pt")]
     for path in left:
         size += path.stat().st_size
         path.unlink()

@@ -47,6 +47,7 @@ CHAIN = (
     "report.html",
 )
 """Files of a run in the order in which they are made; other files at its top come after these."""
+KEPT = (".json", ".jsonl", ".safetensors")  # what is digested of further training seeds
 LOOSE = ("context.json", "forget.json", "forgotten.json")  # said of the run, not of this adapter
 
 
@@ -153,6 +154,7 @@ def unit_links(run: Path) -> list[UnitLink]:
 def files_of(run: Path) -> dict[str, str]:
     """Digests of the run's files that lead to its report, in the order of the chain."""
     tops = sorted(p.name for end in ("json", "jsonl", "md", "html") for p in run.glob(f"*.{end}"))
+    tops += sorted(str(p.relative_to(run)) for p in run.glob("seeds/*/**/*") if p.suffix in KEPT)
     names = [*CHAIN, *(name for name in tops if name not in CHAIN and name not in LOOSE)]
     return {name: digest_file(run / name) for name in names if (run / name).is_file()}
 
