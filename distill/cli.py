@@ -21,7 +21,7 @@ from distill import plan as planning
 from distill import planned as stages
 from distill import screen
 from distill.bar import Bars
-from distill.errors import Exit, OverwriteError, faults, printable
+from distill.errors import Exit, OverwriteError, UsageError, faults, printable
 from distill.life import commands
 from distill.memory import find_memory, residual
 from distill.recipe import Recipe, load
@@ -183,6 +183,7 @@ def synth(recipe: RecipePath, sets: Sets = None) -> None:
     """Write held-out probes, then let the base model study the memory: questions, answers, targets."""
     from distill import flow
 
+    _alone("synth")
     said, bars = load(recipe, sets or []), Bars()
     with bars:
         manifest = flow.synth(flow.prepare(said, *stages.planned(said, _commands(recipe, sets))), bars)
@@ -223,6 +224,7 @@ def check(recipe: RecipePath, sets: Sets = None) -> None:
     """Judge the adapter against the same memory in context; exit code 3 when it is not as good."""
     from distill import flow
 
+    _alone("check")
     said, bars = load(recipe, sets or []), Bars()
     with bars:
         job = flow.prepare(said, *_ready(said, recipe, sets))
@@ -247,6 +249,7 @@ def run(
     """Every stage, from memory to verdict; a stage that is up to date is not done again."""
     from distill import flow
 
+    _alone("run")
     said, bars = load(recipe, sets or []), Bars()
     if dry_run:
         from distill.ahead import foresee
@@ -264,6 +267,12 @@ def run(
         job = flow.repair(job, bars)
         report = flow.check(job, bars)
     _judged(said, report)
+
+
+def _alone(name: str) -> None:
+    """Raises UsageError where torchrun started several processes: each would do, and write, the same."""
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise UsageError(f"distill {name} is one process", mend="give several to `distill train` alone")
 
 
 def _judged(said: Recipe, report: Any) -> None:
