@@ -102,6 +102,7 @@ class PendingError(DistillError):
 
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
+EXTRA = {"torch", "transformers", "peft", "accelerate", "datasets", "pyarrow", "safetensors", "bitsandbytes"}
 OS_FAULTS = {
     errno.ENOSPC: ("the disk is full", "free some space and run the same command again"),
     errno.EDQUOT: ("the disk quota is used up", "free some space and run the same command again"),
@@ -144,6 +145,11 @@ def user_faults(command: str, *, debug: bool | None = None) -> Iterator[None]:
         if error.errno is None:  # raised by a library to mean something else: not ours to explain
             raise
         leave(f"error: {from_os_error(error)}", Exit.FAILED, debug)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in EXTRA:
+            raise
+        mend = "install memory-distill[train]"
+        leave(f"error: this command needs {error.name}, which is not installed; {mend}", Exit.FAILED, debug)
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's: this module does without torch
             raise

@@ -44,6 +44,11 @@ def test_the_sentence_says_where_what_and_the_mend(error: DistillError, sentence
             1,
             "error: out/x: permission denied; check who owns it\n",
         ),
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch"),
+            1,
+            "error: this command needs torch, which is not installed; install memory-distill[train]\n",
+        ),
         (OSError(errno.EIO, "Input/output error", "x"), 1, "error: x: input/output error\n"),
     ],
 )
@@ -54,7 +59,15 @@ def test_a_users_fault_is_one_sentence(fault: BaseException, code: int, said: st
     assert capsys.readouterr().err == said
 
 
-@pytest.mark.parametrize("bug", [ValueError("x"), OSError("a library's own words"), KeyError("x")])
+@pytest.mark.parametrize(
+    "bug",
+    [
+        ValueError("x"),
+        OSError("a library's own words"),
+        KeyError("x"),
+        ModuleNotFoundError("No module named 'ours'", name="ours"),
+    ],
+)
 def test_a_bug_keeps_its_traceback(bug: Exception) -> None:
     with pytest.raises(type(bug)), user_faults("distill run r.yaml"):
         raise bug
