@@ -17,9 +17,9 @@ from typing import Annotated, Any
 import typer
 
 import distill
+from distill import fleet, screen
 from distill import plan as planning
 from distill import planned as stages
-from distill import screen
 from distill.bar import Bars
 from distill.errors import Exit, OverwriteError, UsageError, faults, printable
 from distill.life import commands
@@ -337,6 +337,7 @@ def _command(name: str, recipe: Path, sets: list[str] | None) -> str:
 
 
 app.add_typer(commands.app)
+app.add_typer(fleet.app)
 
 if __name__ == "__main__":
     app()
