@@ -73,6 +73,28 @@ def test_no_trace_is_left_and_its_probes_are_at_the_floor(project: Path, command
     assert everywhere(run, TEXT) == []
 
 
+def test_forgetting_that_was_broken_off_goes_on_with_its_probes(
+    project: Path, command: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = project / "run"
+    without(project)
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("distill.flow.train", stop)
+        assert command(project, "forget", "run", "quiet-fox").returncode == 130
+    assert everywhere(run, VALUE) == ["forget.json"]
+    other = command(project, "forget", "run", "amber-heron")
+    assert other.returncode == 2 and "was broken off" in other.stderr
+    done = command(project, "forget", "run", "quiet-fox")
+    assert done.returncode in (0, 3), done.stderr
+    assert everywhere(run, VALUE) == []
+    (said,) = json.loads((run / "forgotten.json").read_text())["units"]
+    assert said["probes"] > 0 and said["weights"] == said["none"] == 0
+
+
 def test_what_is_left_is_found(tmp_path: Path) -> None:
     (tmp_path / "forget.json").write_text("{}")
     said = Wanted(unit=MemoryUnit(id="u-1", text='say "no" twice to Ann Oleander'))
