@@ -12,6 +12,7 @@ less. Ratios are of medians, with 95 % intervals by bootstrap over the rounds.
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 import os
@@ -242,6 +243,7 @@ def latency(
 @app.command("compile")
 def compile_() -> None:
     """Print seconds of processor time from a memory to the bundles of all harnesses, at three sizes."""
+    importlib.import_module("harness_compile.lower")  # its import is no part of a step
     shown = table("units", "step", "cpu s", "wall s")
     for size in SIZES:
         with tempfile.TemporaryDirectory() as name:
@@ -250,7 +252,9 @@ def compile_() -> None:
             text = "".join(f"- {line.format(n=n)}\n" for n, line in enumerate(lines))
             (root / "CLAUDE.md").write_text(f"# Notes\n\n{text}")
             memory = _step(shown, size, "read", lambda root=root: read([("auto", root)], root))
-            lowered = _step(shown, size, "lower", lambda memory=memory: bundle.lower_memory(memory))
+            with _timed_cases() as spent:
+                lowered = _step(shown, size, "lower", lambda memory=memory: bundle.lower_memory(memory))
+            shown.add_row(f"{size:,}", "  of it, deriving and checking cases", f"{spent[0]:.2f}", "")
             for one in map(backend, MODULES):
                 _step(
                     shown,
@@ -262,6 +266,25 @@ def compile_() -> None:
                 )
     Console(width=110).print(shown)
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; python {sys.version.split()[0]}")
+
+
+@contextmanager
+def _timed_cases() -> Iterator[list[float]]:
+    """Seconds of processor time that the cases of rules take while they are lowered."""
+    place, spent = importlib.import_module("harness_compile.lower.lower"), [0.0]
+    real = place.cases_for
+
+    def timed(rule: r.Rule):
+        begin = time.process_time()
+        found = real(rule)
+        spent[0] += time.process_time() - begin
+        return found
+
+    place.cases_for = timed  # type: ignore[attr-defined]
+    try:
+        yield spent
+    finally:
+        place.cases_for = real  # type: ignore[attr-defined]
 
 
 def _step(shown: Table, size: int, name: str, job: Callable[[], Made]) -> Made:

@@ -17,6 +17,11 @@ from harness_compile.lower.words.normalise import Clause
 from harness_compile.rules import AllOf, Command, Edited, Not, Predicate, Ran, Since
 
 RUN = re.compile(r"\b(?:re-?)?run(?:ning)?\b")
+# What may stand behind a command: nothing that makes it the name of something ("`deploy preview` links").
+ENDS = re.compile(
+    r"\s*(?:$|[,.;:)(—]|(?:and|or|then|before|after|to|so|for|in|from|first|again|when|if|once|until|"
+    r"locally|with)\b)"
+)
 
 
 def commands_in(clause: Clause, text: str) -> list[list[Command]]:
@@ -39,7 +44,8 @@ def commands_in(clause: Clause, text: str) -> list[list[Command]]:
         if place and item == place[1]:
             continue
         found = read_script(clause.code(item))
-        if found is None and RUN.search(text.partition(item)[0] or clause.text.partition(item)[0]):
+        before, _, after = clause.text.partition(item)
+        if found is None and RUN.search(before) and ENDS.match(after):
             unknown = unknown_command(clause.code(item))
             found = [unknown] if unknown else None
         if found is None:

@@ -32,7 +32,9 @@ PRODUCT = re.compile(
 )
 AS_MADE = re.compile(
     rf"^(?:treat|consider|regard) {OF}(?P<what>{MARKS}){KIND} as (?:(?:an?|the|auto|purely|fully)[ -]?)*"
-    rf"(?:{MAKING}|build|artifacts?|outputs?)\b(?: (?:code|files?|artifacts?|outputs?))*(?P<how>.*)$"
+    rf"(?:{MAKING}|build|artifacts?|outputs?)\b(?: (?:code|files?|artifacts?|outputs?))*(?P<how>(?: "
+    rf"(?:from|by (?:the|a|our) (?:build|generator|compiler|script|tool)|by §|assembled|and)\b.*| "
+    rf"?[—,;:(].*)?)$"
 )
 LINK = (
     r"(?:(?:so|please|instead|always|only|just|then|and|you should|you must|should|must|to change (?:it|"
@@ -79,7 +81,7 @@ TWO = (
 ONLY_BY = re.compile(
     rf"^{OF}(?P<what>{MARKS}){KIND} (?:(?:should|must|may|can|is to|are to) )?(?:only (?:ever )?(?:be )?|"
     rf"(?:be|is|are) only (?:to be )?)(?:updated|changed|edited|modified|regenerated|written|touched) "
-    r"(?:by|via|through|using|with)\b.*$"
+    r"(?:by|via|through|using|with) (?:[a-z-]+ ){0,3}§\d+.*$"
 )
 HARMLESS = re.compile(r"^(?:,? (?:directly|by hand|manually|itself|yourself|instead))*(?:$|[ ,]*(?:—|\().*$)")
 
@@ -124,6 +126,15 @@ def _refuse(clause: Clause, bad: str, good: str = "") -> list[Draft] | None:
     found = verbs.meaning(clause, f"edit {bad}", "", None)
     if found is None or not all(isinstance(test, Path) for test in found[1]):
         return None
+    names = [mark for mark in re.findall(r"§\d+", bad) if objects.path_globs(clause.code(mark)) is None]
+    if any(
+        not re.search(
+            rf"(?:in|under|inside|directory|folder) (?:the )?{name}\b|{name} (?:directory|folder)",
+            clause.text,
+        )
+        for name in names
+    ):
+        return None  # a plain name may be that of a table or a variable
     spared = [
         glob for mark in re.findall(r"§\d+", good) for glob in objects.path_globs(clause.code(mark)) or ()
     ]

@@ -59,7 +59,8 @@ NAMED = re.compile(
 )
 HARMLESS = re.compile(
     r"\s*,?\s*\b(?:by hand|manually|directly|yourself|on your own|locally|in place|in-place|"
-    r"for (?:normal|regular|routine|everyday|ordinary|day-to-day|any|general) [\w§ /-]+|"
+    r"for (?:normal|regular|routine|everyday|ordinary|day-to-day|general) [\w§ /-]+|for any [\w§/-]+(?: "
+    r"[\w§/-]+)?|"
     r"during (?:normal |regular |routine |local )?(?:development|feature work|work|sessions?|tasks?)|"
     r"(?:when|while) (?:working|developing|iterating|coding|making changes)[\w ]{0,30}|"
     r"(?:when|on|while|during) (?:committing|commits?|pushing|pushes)|"

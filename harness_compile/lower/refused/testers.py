@@ -40,7 +40,7 @@ WAYS = (
 )
 HARMLESS = re.compile(
     r"^(?: (?:suites?|command|script|target|locally|only|everywhere|instead))*"
-    r"(?:$|[,;:—(. ]+(?!§).*$)"
+    r"(?:$|\s?[,;:—(.](?!.*§).*$)"
 )
 CONDITION = re.compile(r"\b(?:if|when|unless|optional\w*|except|or|for|in|before|after|while)\b|§")
 
