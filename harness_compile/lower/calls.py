@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from harness_compile.runtime import guard
+
 ROOT = "/project"
 Call = dict[str, Any]
 
@@ -54,3 +56,17 @@ def said_in(of: str, text: str, part: str, because: str) -> Iterator[Try]:
             )
     elif of == "comment":
         yield Try(bash(f"gh issue comment 7 --body {quoted}"), because=because)
+
+
+_TAKEN: dict[str, guard.Call] = {}
+
+
+def taken(call: Call) -> guard.Call:
+    """A call taken apart, once for the many rules that are tried on it. The guard only reads it."""
+    key = repr(call)
+    found = _TAKEN.get(key)
+    if found is None:
+        if len(_TAKEN) > 2_000:
+            _TAKEN.clear()
+        found = _TAKEN[key] = guard.Call(call, ROOT)
+    return found

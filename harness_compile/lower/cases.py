@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from harness_compile.lower import examples
-from harness_compile.lower.calls import ROOT, START, STOP, Call, Try, bash, edit, said_in
+from harness_compile.lower.calls import ROOT, START, STOP, Call, Try, bash, edit, said_in, taken
 from harness_compile.rules import (
     AllOf,
     AnyOf,
@@ -66,25 +66,9 @@ def _checked(event: Event, effect: Effect, tool: str, when: Predicate) -> tuple[
     return cases, ""
 
 
-_TAKEN: dict[str, guard.Call] = {}
-
-
-def _taken(call: Call) -> guard.Call:
-    """A call taken apart: many rules are tried on the same ones. The guard only reads it."""
-    key = repr(call)
-    found = _TAKEN.get(key)
-    if found is None:
-        if len(_TAKEN) > 2_000:
-            _TAKEN.clear()
-        found = _TAKEN[key] = guard.Call(call, ROOT)
-    return found
-
-
 def check(rules: guard.Index, case: Case) -> str:
     """Why a case refutes the rule, the only one of the index, or nothing."""
-    answer = guard.decide(
-        rules, _taken(case.call), list(map(_taken, case.before)), root=ROOT, on_error="deny"
-    )
+    answer = guard.decide(rules, taken(case.call), list(map(taken, case.before)), root=ROOT, on_error="deny")
     if (answer["why"] == "fired") == case.fires:
         return ""
     given = case.call.get("input", {})
