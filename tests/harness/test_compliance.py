@@ -327,7 +327,9 @@ def test_a_model_that_calls_nothing_proves_nothing() -> None:
     idle = [one.model_copy(update={"called": False}) if one.arm == "none" else one for one in outcomes]
     rules = {f"r{n}": NO_FORCE for n in range(30)}
     report = report_of(judge(tasks, idle), tasks, idle, rules, title="", inputs={}, least=0.99, most=0.005)
-    assert [warning for warning in report.warnings if warning.startswith("none: ")]
+    assert [warning for warning in report.warnings if "called a tool in 0% of the tasks only" in warning]
+    assert [gate.passed for gate in report.gates] == [None, None] and report.verdict == "no_verdict"
+    assert not report.passed
 
 
 # -- models behind a server

@@ -6,6 +6,7 @@ Run by the python that has `deepagents`; needs nothing of this project but the b
 # pyright: reportMissingImports=false
 
 import json
+import os
 import sys
 from importlib.metadata import version
 
@@ -16,17 +17,20 @@ if sys.argv[1:] == ["--version"]:
 folder, project, url, prompt, *asking = sys.argv[1:]
 sys.path.append(folder)
 
+from deepagents import create_deep_agent  # noqa: E402
 from deepagents.backends import LocalShellBackend  # noqa: E402
-from deepagents_middleware import create_guarded_agent  # noqa: E402
 from langchain_openai import ChatOpenAI  # noqa: E402
 from langgraph.checkpoint.memory import InMemorySaver  # noqa: E402
 from langgraph.types import Command  # noqa: E402
 
+create = create_deep_agent
+if os.path.isdir(folder):  # without a bundle there is nothing to guard it: what the bench compares with
+    from deepagents_middleware import create_guarded_agent as create
 model = ChatOpenAI(
     model="scripted-model", base_url=url, api_key="none", max_retries=0, use_responses_api=False
 )
 backend = LocalShellBackend(root_dir=project, virtual_mode=True, inherit_env=True)
-agent = create_guarded_agent(model, backend=backend, checkpointer=InMemorySaver())
+agent = create(model, backend=backend, checkpointer=InMemorySaver())
 config = {"recursion_limit": 400, "configurable": {"thread_id": "live"}}
 given = {"messages": [{"role": "user", "content": prompt}]}
 state = agent.invoke(given, config)
