@@ -3,7 +3,7 @@
 Run by the python that has `deepagents`; needs nothing of this project but the bundle's FOLDER.
 """
 
-# pyright: reportMissingImports=false
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 
 import json
 import os
