@@ -26,7 +26,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from distill.errors import ModelError
 from distill.screen import size
-from distill.train.device import device_name, free_memory, itemsize, used_up
+from distill.train.device import device_name, free_memory, itemsize, release, used_up
 from distill.train.model import Base
 
 Layers = list[tuple[torch.Tensor, torch.Tensor]]
@@ -264,23 +264,42 @@ def score(
     """Teacher targets for given answers, in one forward of each suffix: (T, k) ids, (T, k)
     log-probabilities, (T,) tail.
 
-    For answers that come from elsewhere (a server, a user's data). `prompts` are whole, prefix included.
+    For answers that come from elsewhere (a server, a user's data). `prompts` are whole, prefix included. A
+    batch that uses up the device's memory is halved; what comes out does not depend on it.
     """
     out: list[Any] = [None] * len(prompts)
     cut = len(prefix) if prefix.layers is not None else 0
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]) + len(answers[i]))
+    pieces = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
     with reading(base, prefix):
-        for at in range(0, len(order), batch_size):
-            picked = order[at : at + batch_size]
+        while pieces:
+            picked = pieces.pop(0)
             rows = [prompts[i][cut:] + answers[i] for i in picked]
-            ids, real = left_pad(rows, base.pad, base.device)
-            keep = max(len(answers[i]) for i in picked) + 1
-            logits = new_rows(base, prefix, len(rows)).forward(base.model, ids, real, keep)
-            for row, i in enumerate(picked):
-                n = len(answers[i])
-                a, b, c = top(logits[row, -n - 1 : -1], k)
-                out[i] = (a.cpu(), b.cpu(), c.cpu())
+            found = _targets(base, prefix, rows, [len(answers[i]) for i in picked], k)
+            if found is None:
+                release(base.device)
+                half = -(-len(picked) // 2)
+                pieces[:0] = [picked[:half], picked[half:]]
+                continue
+            for i, target in zip(picked, found, strict=True):
+                out[i] = target
     return out
+
+
+def _targets(
+    base: Base, prefix: Prefix, rows: list[list[int]], lengths: list[int], k: int
+) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] | None:
+    """The targets of one batch, of the last so many tokens of each row; None where memory is used up and the
+    batch can be parted."""
+    ids, real = left_pad(rows, base.pad, base.device)
+    try:
+        logits = new_rows(base, prefix, len(rows)).forward(base.model, ids, real, max(lengths) + 1)
+        tops = [top(logits[row, -n - 1 : -1], k) for row, n in enumerate(lengths)]
+        return [(a.cpu(), b.cpu(), c.cpu()) for a, b, c in tops]
+    except RuntimeError as fault:
+        if len(rows) == 1 or not used_up(fault):
+            raise
+    return None
 
 
 def left_pad(rows: list[list[int]], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

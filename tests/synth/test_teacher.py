@@ -140,6 +140,22 @@ def test_scoring_a_given_answer_equals_capturing_it(base: Base) -> None:
         assert (answer.tail - tail).abs().max() < 1e-2
 
 
+def test_scoring_halves_a_batch_that_uses_up_the_memory() -> None:
+    model = other("llama")
+    reader = Reader(model, LINES)
+    answers = reader.answer(QUESTIONS, 10, k=6)
+    given = (reader.prefix(), [a.prompt for a in answers], [a.ids for a in answers], 6, 5)
+    whole = score(model, *given)
+
+    def refuse(module: Any, given: Any) -> None:
+        if given[0].shape[0] > 2:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    model.model.model.layers[1].mlp.register_forward_pre_hook(refuse)
+    for before, after in zip(whole, score(model, *given), strict=True):
+        torch.testing.assert_close(before[1], after[1], atol=1e-5, rtol=0)
+
+
 def test_the_prefix_is_restored_after_each_batch(base: Base) -> None:
     reader = Reader(base, LINES)
     assert reader.prefix().layers is not None
