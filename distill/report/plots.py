@@ -1,4 +1,4 @@
-"""The report's two plots as SVG that takes its colours from the page and gives the same bytes for the same
+"""The report's plots as SVG that takes its colours from the page and gives the same bytes for the same
 data.
 
 matplotlib draws with marker colours that are then exchanged for CSS variables of the page, so one drawing
