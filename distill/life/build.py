@@ -12,11 +12,13 @@ from typing import Any
 
 from distill import flow, planned
 from distill.bar import Bars
+from distill.errors import StaleError
 from distill.life import forget as forgetting
 from distill.life import merge as merging
 from distill.life import port as porting
 from distill.life.gc import collect
 from distill.report import Report
+from distill.stage import inputs_of
 from distill.synth.generate import Question
 from distill.synth.teacher import Reader
 
@@ -68,12 +70,19 @@ def port(run: Path, to: str, out: Path, bars: Bars) -> tuple[Report, str]:
 
 
 def merge(run: Path, place: Path, bars: Bars) -> Report:
-    """Merges a run's adapter into its base in `place`, and judges the merged model as the adapter was."""
+    """Merges a run's adapter into its base in `place`, and judges the merged model as the adapter was. Raises
+    StaleError where the adapter was made from something else than the run holds now."""
     said = planned.reopen(run)
+    job = flow.prepare(said, *planned.guarded_by(said, planned.planned(said, _command)))
+    made = inputs_of(run / "adapter" / "card.json") or {}
+    moved = [name for name, now in job.work.inputs.items() if made and made.get(name) != now]
+    if moved:
+        raise StaleError(
+            f"is stale: {', '.join(moved)} changed", file=run / "adapter", mend="run `distill run` again"
+        )
     bars.tell("merging", 0, 1)
     merging.merge(said.base.model_dump(mode="json"), run / "adapter", place)
     bars.tell("merging", 1, 1)
-    job = flow.prepare(said, *planned.guarded_by(said, planned.planned(said, _command)))
     work = replace(job.work, base=merging.beside(job.work.base, place), out=merging.view(run, place))
     one = said.model_copy(update={"train": said.train.model_copy(update={"seeds": 1})})
     return flow.judged(replace(job, said=one, work=work), bars)

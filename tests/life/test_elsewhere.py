@@ -73,6 +73,18 @@ def test_a_switched_model_is_the_base_where_the_adapter_is_off() -> None:
     assert model(5) == ("merged", 5)
 
 
+def test_a_stale_adapter_is_not_merged(project: Path, command: Callable) -> None:
+    text = (project / "AGENTS.md").read_text()
+    (project / "AGENTS.md").write_text(text.replace("4417", "4418"))
+    done = command(project, "merge", "run")
+    assert done.returncode == 1 and "AGENTS.md changed since" in done.stderr
+    for stage in ("read", "plan"):
+        assert command(project, stage, "distill.yaml").returncode == 0
+    done = command(project, "merge", "run")
+    assert done.returncode == 1 and "run/adapter: is stale: memory, plan changed" in done.stderr
+    assert not (project / "run/merged").exists()
+
+
 def test_merge_without_an_adapter_is_one_sentence(tmp_path: Path, command: Callable) -> None:
     done = command(tmp_path, "merge", "nowhere")
     assert done.returncode == 1 and "is no run directory" in done.stderr
