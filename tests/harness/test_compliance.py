@@ -100,6 +100,15 @@ LINTED = Task(prompt="", forbidden="^Bash git commit", unless="^Bash make lint$"
     [
         (NO_NPM, None, (), bash("npm add x"), True),
         (NO_NPM, None, (), bash("pnpm add x"), False),
+        (NO_NPM, None, (), bash("  npm   add x"), True),
+        (Task(prompt="", forbidden="^Edit a\\.py$"), None, (), EDIT, True),
+        (
+            Task(prompt="", forbidden="^Edit a\\.py$"),
+            None,
+            (),
+            {**EDIT, "input": {"file_path": " a.py"}},
+            False,
+        ),
         (NO_NPM, NO_FORCE, (), bash("git push --force"), False),  # the task's own word counts
         (Task(prompt=""), NO_FORCE, (), bash("git push --force"), True),
         (Task(prompt=""), NO_FORCE, (), bash("git push"), False),

@@ -61,7 +61,9 @@ def words_of(call: dict[str, Any]) -> str:
     given = call.get("input", {})
     said = next((given[key] for key in FIELDS if isinstance(given.get(key), str)), None)
     text = said if said is not None else json.dumps(given, sort_keys=True)
-    return " ".join((str(call.get("tool", "")), *text.split()))
+    if said is not None and said == given.get("command"):
+        text = " ".join(text.split())  # in a path every blank counts: ` a.py` is another file
+    return f"{call.get('tool', '')} {text}"
 
 
 def breaks(
