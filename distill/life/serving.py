@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distill.errors import RecordError
 
+POCKET = (
+    Path(__file__).parent.parent / "pocket" / "weights"
+)  # what servers call it
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # of vLLM's --max-lora-rank
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 TENSOR = re.compile(r"base_model\.model\.(?:model|language_model)\.[\w.]+\.lora_[AB]\.weight")
@@ -43,14 +47,16 @@ def served(adapter: Path, name: str = "memory") -> Served:
         ) from fault
     faults = tuple(_faults(config, shapes))
     rank = next((r for r in RANKS if r >= config.get("r", 0)), RANKS[-1])
-    base = config.get("base_model_name_or_path")
+    base = str(config.get("base_model_name_or_path"))
+    base = shlex.quote(str(POCKET) if base == "pocket" else base)
+    where = shlex.quote(f"{name}={adapter}")
     return Served(
         faults,
         (
-            f"vllm serve {base} --enable-lora --max-lora-rank {rank} --lora-modules {name}={adapter}",
+            f"vllm serve {base} --enable-lora --max-lora-rank {rank} --lora-modules {where}",
             f"python -m sglang.launch_server --model-path {base} --enable-lora --max-lora-rank {rank} "
             f"--lora-target-modules {' '.join(sorted(config.get('target_modules') or ()))} "
-            f"--lora-paths {name}={adapter}",
+            f"--lora-paths {where}",
         ),
     )
 
