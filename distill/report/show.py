@@ -20,7 +20,6 @@ from distill.report.words import (
     arm,
     between,
     judged,
-    looks,
     lost,
     outcome,
     percent,
@@ -61,7 +60,7 @@ def write_report(report: Report, run: Path) -> Paths:
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
-    """Arms, verdict, gates, warnings and the first lost units as a table and a few lines."""
+    """Arms, verdict, gates, warnings and the first lost units; how it was judged is in the report."""
     console = console or Console()
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("arm", style="bold")
@@ -80,14 +79,15 @@ def print_report(report: Report, console: Console | None = None) -> None:
     console.print(Text.assemble((VERDICTS[report.verdict], STYLES[report.verdict]), f": {said}"))
     if report.about == "retention":
         console.print(Text(f"Retention: {retained(report.retention)}"))
-    for gate in report.gates:
-        console.print(
-            Text.assemble(
-                f"{gate.name}: ",
-                (outcome(gate), GATE_STYLES[gate.passed] if gate.bound is not None else "dim"),
-                f", {gate.words}",
-            )
-        )
+    if report.gates:
+        console.print()
+        gates = Table(box=None, pad_edge=False, header_style="dim")
+        for head in ("gate", "", "found"):
+            gates.add_column(head)
+        for gate in report.gates:
+            style = GATE_STYLES[gate.passed] if gate.bound is not None else "dim"
+            gates.add_row(gate.name, Text(outcome(gate), style), Text(gate.words))
+        console.print(gates)
     for more in report.tables:
         console.print()
         shown = Table(box=None, pad_edge=False, header_style="dim", title=more.title, title_justify="left")
@@ -96,12 +96,11 @@ def print_report(report: Report, console: Console | None = None) -> None:
         for row in more.rows:
             shown.add_row(*(Text(printable(cell)) for cell in row))
         console.print(shown)
-    for sentence in looks(report):
-        console.print(Text(sentence, style="dim"))
     for warning in report.warnings:
         console.print(Text(f"warning: {printable(warning)}", style="yellow"))
     gone = lost(report)
     if gone:
+        console.print()
         console.print(Text(f"{len(gone)} of {judged(report)} units were lost:"))
     for unit in gone[:LISTED]:
         console.print(
