@@ -325,15 +325,16 @@ def foresee(
     tokens = counts.answered * reply
     disk = 2 * tokens * (8 * plan.top_k + 12) + counts.asked * RECORD + 20 * (graph.lora if graph else 0)
     width = round(question + 16 + limit)
+    step = round(1.2 * plan.train["batch_size"] * (prompt + reply))  # the longest of the steps, about
     return Ahead(
         device=device,
         left=left,
         rows=rows,
         peak=rates.peak if rates else None,
-        counted=graph.need(wanted, memory, width) if graph else None,
+        counted=graph.need(wanted, memory, width, step) if graph else None,
         disk=round(disk),
         wanted=wanted,
-        fits=fitting(graph, wanted, left, memory, width) if graph else wanted,
+        fits=fitting(graph, wanted, left, memory, width, step) if graph else wanted,
         notes=tuple(notes),
     )
 

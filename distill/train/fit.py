@@ -56,19 +56,21 @@ class Graph:
         bits = BITS.get(quantize, 8 * self.itemsize)
         return round(self.linear * bits / 8 + self.other * self.itemsize)
 
-    def training(self, choice: Choice) -> int:
-        """Bytes beside the weights: LoRA, its gradient and two moments in fp32, activations, logits."""
+    def training(self, choice: Choice, step: int | None = None) -> int:
+        """Bytes beside the weights: LoRA, its gradient and two moments in fp32, activations, logits. `step`:
+        tokens of a whole optimizer step, of which a pass has no more."""
+        tokens = min(choice.batch_tokens, step or choice.batch_tokens)
         kept = self.saved[choice.checkpointing] + (self.layer if choice.checkpointing else 0.0)
-        positions = min(LOGITS, choice.batch_tokens)
-        return round(16 * self.lora + kept * choice.batch_tokens + positions * self.vocabulary * 16)
+        positions = min(LOGITS, tokens)
+        return round(16 * self.lora + kept * tokens + positions * self.vocabulary * 16)
 
     def generating(self, prefix: int, rows: int, width: int) -> int:
         """Bytes beside the weights: the shared prefix, each row's own keys and values, logits in fp32."""
         return self.prefix * (prefix + rows * width) + rows * self.vocabulary * 12
 
-    def need(self, choice: Choice, prefix: int, width: int) -> int:
+    def need(self, choice: Choice, prefix: int, width: int, step: int | None = None) -> int:
         """Bytes of the whole run at its worst: training and generating do not meet."""
-        worst = max(self.training(choice), self.generating(prefix, choice.batch_size, width))
+        worst = max(self.training(choice, step), self.generating(prefix, choice.batch_size, width))
         return round(self.weights(choice.quantize) + SPARE * worst)
 
 
@@ -162,17 +164,19 @@ def choices(wanted: Choice) -> Iterator[Choice]:
                     break
 
 
-def fitting(graph: Graph, wanted: Choice, left: int, prefix: int, width: int) -> Choice | None:
+def fitting(
+    graph: Graph, wanted: Choice, left: int, prefix: int, width: int, step: int | None = None
+) -> Choice | None:
     """The first choice that fits into `left` bytes; None where none does. Sequences of `width` tokens are
     generated over a shared prefix of `prefix` tokens, fewer at once where that alone does not fit."""
     for choice in choices(wanted):
-        while graph.need(choice, prefix, width) > left:
+        while graph.need(choice, prefix, width, step) > left:
             alone = graph.weights(choice.quantize) + SPARE * graph.generating(
                 prefix, choice.batch_size, width
             )
             if alone <= left or choice.batch_size // 2 < FEWEST:
                 break
             choice = replace(choice, batch_size=choice.batch_size // 2)
-        if graph.need(choice, prefix, width) <= left:
+        if graph.need(choice, prefix, width, step) <= left:
             return choice
     return None
