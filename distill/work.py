@@ -290,7 +290,9 @@ def train_adapter(
     if only:
         require(card_path, only, inputs)
     conversations, targets, manifest = read_dataset(work.dataset, mend)
-    samples = samples_of(work.base, conversations, targets, work.memory, work.units, excerpts, work.seed)
+    samples = samples_of(
+        work.base, conversations, targets, work.memory, work.residual, work.units, excerpts, work.seed
+    )
     add_lora(work.base, lora["rank"], lora["alpha"], work.seed, checkpointing)
     mine = {u.id for u in work.units}
     dev = [p for p in probes if p.split == "dev" and p.unit in mine]

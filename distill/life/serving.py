@@ -17,9 +17,7 @@ from typing import Any
 
 from distill.errors import RecordError
 
-POCKET = (
-    Path(__file__).parent.parent / "pocket" / "weights"
-)  # what servers call it
+POCKET = Path(__file__).parent.parent / "pocket" / "weights"  # what servers call it
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # of vLLM's --max-lora-rank
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 TENSOR = re.compile(r"base_model\.model\.(?:model|language_model)\.[\w.]+\.lora_[AB]\.weight")

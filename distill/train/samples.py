@@ -24,6 +24,7 @@ def samples_of(
     conversations: Sequence[Conversation],
     targets: Mapping[str, torch.Tensor],
     memory: str,
+    residual: str,
     units: Sequence[MemoryUnit],
     excerpts: float,
     seed: int,
@@ -31,8 +32,9 @@ def samples_of(
     """The student's prompt of each conversation and the teacher's ids and targets.
 
     The student has no memory in context. A share `excerpts` of what is about the memory comes once more with
-    some lines of it in context, half of the time those that answer: whoever deploys the adapter beside a
-    memory asks that it still reads.
+    text of it in context: some lines that answer, some that do not, or all that the plan leaves in context,
+    a third each. Whoever deploys the adapter beside a memory asks that it still reads, and that it answers
+    what is not there.
     """
     spans = list(itertools.pairwise(targets["offsets"].tolist()))
     lines = [line for line in memory.split("\n") if line.strip()]
@@ -42,10 +44,13 @@ def samples_of(
         (c, None, span) for c, span in zip(conversations, spans, strict=True)
     ]
     about = [(c, span) for c, span in zip(conversations, spans, strict=True) if c.units]
-    for c, span in r.sample(about, round(excerpts * len(about))):
+    for number, (c, span) in enumerate(r.sample(about, round(excerpts * len(about)))):
+        if number % 3 == 2 and residual.strip():
+            asked.append((c, residual, span))
+            continue
         own = told.get(c.units[0], "")
         at = next((i for i, line in enumerate(lines) if own and own in line), 0)
-        start = max(0, (at if r.random() < 0.5 else r.randrange(len(lines))) - r.randrange(EXCERPT))
+        start = max(0, (r.randrange(len(lines)) if number % 3 else at) - r.randrange(EXCERPT))
         asked.append((c, "\n".join(lines[start : start + EXCERPT]), span))
     return [
         Sample(
