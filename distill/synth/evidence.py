@@ -17,6 +17,7 @@ import re
 from collections import Counter, defaultdict
 
 NEAREST = 3  # lines besides the unit's own statement
+FEW = 0.15  # share of the lines that a word may be in and still tell which unit an answer is about
 WORD = re.compile(r"[^\W_]+(?:[-_./][^\W_]+)*")
 
 
@@ -35,6 +36,7 @@ class Evidence:
         for at, line in enumerate(self.lines):
             for word in _words(line):
                 by_word[word].append(at)
+        self.counts = {word: len(found) for word, found in by_word.items()}
         most = max(3, len(self.lines) // 10)
         self.by_word = {word: found for word, found in by_word.items() if len(found) <= most}
 
@@ -46,3 +48,10 @@ class Evidence:
                 weights[at] += math.log(1 + len(self.lines) / len(self.by_word[word]))  # type: ignore[assignment]
         nearest = sorted(weights, key=lambda at: (-round(weights[at], 6), at))[:NEAREST]
         return sorted(self.lines[at] for at in nearest)
+
+    def astray(self, answer: str, statement: str) -> bool:
+        """Whether an answer about a unit has telling words of the memory, but none of the unit's statement:
+        it took the value of another line, or the question was not about the unit."""
+        most = max(2, FEW * len(self.lines))
+        telling = {word for word in _words(answer) if 0 < self.counts.get(word, 0) <= most}
+        return bool(telling) and not telling & _words(statement)

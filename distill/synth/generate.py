@@ -214,6 +214,9 @@ def _keep(study: _Study, name: str, written: Sequence[Question], with_memory: bo
         reason = bad_answer(q.text, a.text, a.ended, study.memory, faithful=with_memory)
         if not reason and q.family not in ("abstain", "replay") and abstained(a.text):
             reason = "the teacher does not know the answer"
+        about = study.statements.get(q.unit, "") if q.family != "abstain" else ""
+        if not reason and about and study.evidence.astray(a.text, about):
+            reason = "answers with the words of another unit"
         if reason:
             study.dropped[reason] += 1
             continue

@@ -307,3 +307,29 @@ def test_abstaining_samples_are_no_more_than_their_share(base: Base, tmp_path: P
     assert families.get("abstain", 0) <= 0.2 * about + 0.5
     assert made["dropped"]["abstains, beyond its share"] > 0
     assert made["kept"] == sum(families.values()) == len(read_dataset(tmp_path / "dataset", "")[0])
+
+
+@pytest.mark.parametrize(
+    ("answer", "statement", "astray"),
+    [
+        ("At port 4417.", "The port of amber-heron is 4417.", False),
+        ("5120", "The port of amber-heron is 4417.", True),
+        ("quiet-fox", "The port of amber-heron is 4417.", True),
+        ("Yes, that is so.", "The port of amber-heron is 4417.", False),
+        (
+            '{"tool": "Bash", "input": {"command": "git checkout -b team/x"}}',
+            "Branches start with team/.",
+            False,
+        ),
+        ("amber-heron", "The port of quiet-fox is 5120.", True),
+        ("The port of quiet-fox, and not amber-heron.", "The port of quiet-fox is 5120.", False),
+    ],
+)
+def test_an_answer_with_the_words_of_another_unit_is_astray(
+    answer: str, statement: str, astray: bool
+) -> None:
+    memory = (
+        "- The port of amber-heron is 4417.\n- The port of quiet-fox is 5120.\n- Branches start with team/.\n"
+        + "".join(f"- The owner of bird-{i} is Ola{i}.\n" for i in range(20))
+    )
+    assert Evidence(memory).astray(answer, statement) is astray
