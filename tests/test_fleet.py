@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from distill.errors import UsageError
@@ -60,6 +59,8 @@ def fleet(folder: Path, address: str) -> subprocess.Popen[str]:
 
 def kill_one_worker(until: float) -> int:
     """Kills a Ray worker that runs a job, without warning; its process id."""
+    import psutil
+
     while time.monotonic() < until:
         for process in psutil.process_iter(["cmdline", "ppid"]):
             words = process.info["cmdline"] or []
