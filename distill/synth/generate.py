@@ -55,7 +55,7 @@ class Question(Record):
 
 MORE = 50  # seeds between a first question and one of the extra ones
 ABSTAINING = 0.2  # most abstaining samples, as a share of the other samples about the memory
-FREER = 1.25  # temperature of the extra questions, over that of the first
+FREER = 1.25  # temperature of the questions after the first round, over that of the first
 
 
 @dataclass
@@ -113,7 +113,8 @@ def self_study(
         if not wanted:
             break
         jobs = [(unit, family, FAMILIES[family].format(line=statements[unit])) for unit, family in wanted]
-        _keep(study, f"{turn}", _asked(study, f"{turn}", jobs, True, temperature, seed + turn), True)
+        warmth = FREER * temperature if turn else temperature
+        _keep(study, f"{turn}", _asked(study, f"{turn}", jobs, True, warmth, seed + turn), True)
     for number, extra in enumerate(more if given is None else ()):
         about = [family for family in families if family != "abstain"] or families
         wanted = [
