@@ -9,6 +9,7 @@ Not covered: how text becomes targets (`teacher.py`), what is dropped (`filter.p
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +55,7 @@ class Question(Record):
 
 
 MORE = 50  # seeds between a first question and one of the extra ones
-ABSTAINING = 0.2  # most abstaining samples, as a share of the other samples about the memory
+ABSTAINING = 0.2  # most abstaining samples of a unit, as a share of its others
 FREER = 1.25  # temperature of the questions after the first round, over that of the first
 
 
@@ -237,18 +238,20 @@ def _keep(study: _Study, name: str, written: Sequence[Question], with_memory: bo
 
 
 def _balance(study: _Study) -> None:
-    """Leaves out abstaining samples beyond ABSTAINING of the rest about the memory, evenly over the units.
-    Where few questions about a unit pass, the student would learn from them to know nothing."""
-    about = [i for i, c in enumerate(study.conversations) if c.units]
-    unknown = [i for i in about if study.conversations[i].family == "abstain"]
-    most = round(ABSTAINING * (len(about) - len(unknown)))
-    if len(unknown) <= most:
-        return
-    stay = {unknown[i * len(unknown) // most] for i in range(most)}
-    out = set(unknown) - stay
-    study.dropped["abstains, beyond its share"] += len(out)
-    study.answers = [a for i, a in enumerate(study.answers) if i not in out]
-    study.conversations = [c for i, c in enumerate(study.conversations) if i not in out]
+    """Leaves out abstaining samples of a unit beyond ABSTAINING of its others. Where few questions about the
+    memory pass, the student would learn from them to know nothing. By unit, so that a change of one unit
+    leaves the others as they are."""
+    seen: Counter[str] = Counter()
+    out = set()
+    for i, c in enumerate(study.conversations):
+        if c.units and c.family == "abstain":
+            seen[c.units[0]] += 1
+            if seen[c.units[0]] > math.ceil(ABSTAINING * study.kept[c.units[0]]):
+                out.add(i)
+    if out:
+        study.dropped["abstains, beyond its share"] += len(out)
+        study.answers = [a for i, a in enumerate(study.answers) if i not in out]
+        study.conversations = [c for i, c in enumerate(study.conversations) if i not in out]
 
 
 def _depends(study: _Study, q: Question, with_memory: bool) -> list[Any]:
