@@ -88,10 +88,11 @@ def natives(rule: Rule, shape: str) -> list[str]:
 
 def toolset(rule: Rule, file: File, rules: Sequence[Rule], shape: str) -> list[Control]:
     """The controls of a hidden tool, one for each name of it in `shim.json`."""
-    all_names = hidden_tools(rules, shape)
+    names = natives(rule, shape)
+    all_names = hidden_tools(rules, shape) if names else []
     return [
         Control(rule=rule.id, mechanism="toolset", path=file.to, pointer=f"/hide/{all_names.index(name)}")
-        for name in natives(rule, shape)
+        for name in names
     ]
 
 
