@@ -1,5 +1,5 @@
 """Trains the pocket model: `python -m distill.pocket.build`, or `--evaluate` to print the scores of the one
-shipped.
+shipped. `--size small` trains another, of half the size and another vocabulary, for tests of porting.
 
 A small Qwen3 learns to read a memory. Memories grow from 8 to 56 units with time; Muon moves the matrices and
 AdamW the rest (Jordan 2024); the loss is on answers only. An interrupted run continues from its last
@@ -14,7 +14,7 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import torch
 import typer
@@ -36,7 +36,24 @@ SHAPE: dict[str, Any] = dict(
     head_dim=64,
     intermediate_size=480,
 )
-SMALLEST, LARGEST, PROSE = 8, 56, 330  # units of the first memories and of the last, words of prose
+
+
+class Size(NamedTuple):
+    """Entries of the tokenizer, units of the last memories, words of prose at most, and the layers' shape."""
+
+    vocabulary: int
+    largest: int
+    prose: int
+    shape: dict[str, Any]
+
+
+SIZES = {
+    "pocket": Size(3072, 56, 330, SHAPE),
+    "small": Size(
+        2048, 24, 150, SHAPE | dict(hidden_size=128, num_hidden_layers=3, head_dim=48, intermediate_size=384)
+    ),
+}
+SMALLEST = 8  # units of the first memories
 AGAIN = 24  # units of the first memories where given weights go on
 GROWN, FALLING = 0.75, 0.4  # share of the time in which memories grow; in which the learning rate falls
 
@@ -56,7 +73,7 @@ def rarity(tok: Any, seed: int = 0) -> torch.Tensor:
     return ((seen / total).log() / torch.tensor(0.003).log()).clamp(0, 1)
 
 
-def new_model(tok: Any, seed: int = 0) -> Any:
+def new_model(tok: Any, seed: int = 0, shape: dict[str, Any] = SHAPE) -> Any:
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     torch.manual_seed(seed)
@@ -69,21 +86,21 @@ def new_model(tok: Any, seed: int = 0) -> Any:
             pad_token_id=0,
             eos_token_id=4,
             bos_token_id=None,
-            **SHAPE,
+            **shape,
         )
     )
     seed_reading(model, rarity(tok), seed)
     return model
 
 
-def episode(r: random.Random, level: int) -> tuple[str, list[T.Turn]]:
-    """One memory of at most `level` units, and the turns about it."""
+def episode(r: random.Random, level: int, prose: int = SIZES["pocket"].prose) -> tuple[str, list[T.Turn]]:
+    """One memory of at most `level` units, or `prose` words, and the turns about it."""
     kind = r.random()
     if kind < 0.13:
         return "", T.turns_without_memory(r, r.randint(6, 20))
     n = r.randint(2, level)
     if kind < 0.32:
-        memory = W.section(r, r.randint(10, min(8 * level, PROSE)))
+        memory = W.section(r, r.randint(10, min(8 * level, prose)))
     elif kind < 0.52:  # many entities with one relation: the kind of value gives nothing away
         memory = W.world(r, n, prose=0.0, focus=r.choice(("relation", "relation", "entity")))
     elif kind < 0.76:
@@ -111,13 +128,13 @@ def encode(tok: Any, memory: str, turns: list[T.Turn]) -> tuple[list[int], list[
 
 
 def batches(
-    tok: Any, r: random.Random, state: dict[str, Any], tokens: int, pool: int = 96
+    tok: Any, r: random.Random, state: dict[str, Any], tokens: int, prose: int, pool: int = 96
 ) -> Iterator[list[Any]]:
     """Batches of episodes of like length, about `tokens` padded tokens each; the level is read anew for each
     pool."""
     while True:
         items = sorted(
-            (encode(tok, *episode(r, state["level"])) for _ in range(pool)), key=lambda x: len(x[0])
+            (encode(tok, *episode(r, state["level"], prose)) for _ in range(pool)), key=lambda x: len(x[0])
         )
         out: list[list[Any]] = [[]]
         for item in items:
@@ -149,12 +166,16 @@ def train(
     resume: bool,
     start: Path | None = None,
     keep_every: float = 240,
+    size: str = "pocket",
 ) -> None:
     """Trains for `minutes`, in all, and writes weights, tokenizer and training.json to `out`; a checkpoint
     every `keep_every` seconds, from which `resume` goes on. With `start`, a folder of weights and tokenizer,
-    it begins there, with larger memories."""
+    it begins there, with larger memories. `size` is a key of SIZES."""
     from transformers import AutoTokenizer, Qwen3ForCausalLM
 
+    if size not in SIZES:
+        raise typer.BadParameter(f"no size {size}; there are {', '.join(SIZES)}")
+    vocabulary, largest, prose, shape = SIZES[size]
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
     if resume and not (out / "state.pt").exists():
@@ -162,15 +183,15 @@ def train(
     if start and not (start / "config.json").exists():
         raise typer.BadParameter(f"there is no model in {start}")
     known = out if resume else start
-    tok = AutoTokenizer.from_pretrained(known) if known else train_tokenizer(seed)
+    tok = AutoTokenizer.from_pretrained(known) if known else train_tokenizer(seed, vocabulary)
     if start and not resume:
         model = Qwen3ForCausalLM.from_pretrained(start, dtype=torch.float32)
-        if model.config.num_attention_heads < SHAPE["num_attention_heads"]:
+        if model.config.num_attention_heads < shape["num_attention_heads"]:
             torch.manual_seed(seed)
-            model = widen(model, SHAPE["num_attention_heads"])
+            model = widen(model, shape["num_attention_heads"])
         model.train()
     else:
-        model = new_model(tok, seed).train()
+        model = new_model(tok, seed, shape).train()
     smallest = AGAIN if start else SMALLEST
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     rest = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
@@ -184,11 +205,11 @@ def train(
         for name, part in parts.items():
             part.load_state_dict(saved[name])
     state |= {"minutes": minutes, "seed": seed}
-    source = batches(tok, random.Random(seed * 7919 + state["step"]), state, tokens)
+    source = batches(tok, random.Random(seed * 7919 + state["step"]), state, tokens, prose)
     began, shown, kept = time.monotonic() - state["seconds"], 0.0, state["seconds"]
     while (spent := time.monotonic() - began) < minutes * 60:
         done = spent / (minutes * 60)
-        state["level"] = smallest + int((LARGEST - smallest) * min(1.0, done / GROWN) ** 1.3)
+        state["level"] = smallest + int((largest - smallest) * min(1.0, done / GROWN) ** 1.3)
         items = next(source)
         ids, weight = collate(items)
         hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
@@ -258,6 +279,7 @@ def main(
     lr: Annotated[float, typer.Option(help="Muon's learning rate.")] = 0.015,
     adam_lr: Annotated[float, typer.Option(help="AdamW's learning rate.")] = 0.004,
     resume: Annotated[bool, typer.Option(help="Continue from the last checkpoint in --out.")] = False,
+    size: Annotated[str, typer.Option(help=f"The model's size: {', '.join(SIZES)}.")] = "pocket",
     start: Annotated[
         Path | None, typer.Option(help="A folder of weights and tokenizer to begin with, not anew.")
     ] = None,
@@ -277,7 +299,7 @@ def main(
 
         report(out, corpus, card)
     else:
-        train(out, minutes, seed, tokens, threads, lr, adam_lr, resume, start)
+        train(out, minutes, seed, tokens, threads, lr, adam_lr, resume, start, size=size)
 
 
 if __name__ == "__main__":
