@@ -254,9 +254,13 @@ def repair(job: Job, bars: Bars) -> Job:
 def check(job: Job, bars: Bars) -> Report:
     """The report on the adapter that `train` has loaded, and the manifest that leads to it."""
     report = judged(job, bars)
-    sources = [(source.format, source.path, source.fields) for source in job.said.memory.sources]
-    write_manifest(job.work.out, common(sources))
+    write_manifest(job.work.out, _root(job.said))
     return report
+
+
+def _root(said: Recipe) -> Path:
+    """What the paths of a recipe's memory start from."""
+    return common([(source.format, source.path, source.fields) for source in said.memory.sources])
 
 
 def judged(job: Job, bars: Bars) -> Report:
@@ -274,6 +278,7 @@ def judged(job: Job, bars: Bars) -> Report:
         wanted=c.gates,
         limits=c.passing.model_dump(),
         before=c.before,
+        root=_root(job.said),
         pilot=c.pilot,
         steps=job.repair.steps,
         seeds=job.said.train.seeds,

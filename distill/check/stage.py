@@ -143,6 +143,7 @@ def judge_run(
     wanted: Sequence[str],
     limits: Mapping[str, float | None],
     before: Path | None,
+    root: Path | None,
     pilot: bool,
     steps: Sequence[Step],
     seeds: int,
@@ -155,7 +156,8 @@ def judge_run(
     """All arms on the test probes, the gates `wanted` against their `limits`, and the report in three forms.
 
     With `pilot` the dev probes are asked first, of arm tokens and of the arm that is claimed to be as good:
-    they say how many probes it takes. Raises RecordError, OSError.
+    they say how many probes it takes. `root` is what the memory's paths start from. Raises RecordError,
+    OSError.
     """
     start = time.monotonic()
     asked = [c.question for c in read_dataset(work.dataset, mend)[0]]
@@ -187,7 +189,9 @@ def judge_run(
     opened = open_test(work.out / "opened.json", inputs["probes"], inputs["adapter"])
     scores = scored(work, "scores.jsonl", test, arms, by_arm, inputs, tell)
     others = other_seeds(work, test, claim, inputs, seeds, tell) if claim in arms else []
-    beside = measure(work, asked, by_arm, clean, wanted=wanted, before=before, inputs=inputs, tell=tell)
+    beside = measure(
+        work, asked, by_arm, clean, wanted=wanted, before=before, root=root, inputs=inputs, tell=tell
+    )
     manifest = json.loads((work.dataset / MANIFEST).read_bytes())
     curve = json.loads((work.out / "train" / "curve.json").read_bytes())
     extra = json.loads((work.out / "probes.notes.json").read_bytes())

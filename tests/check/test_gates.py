@@ -7,7 +7,7 @@ import pytest
 
 from distill.check.beside import gates
 from distill.check.beside.locality import Missed, NearMiss, missed, near_misses
-from distill.check.beside.stale import changes, prefers_old, remember, stale, values
+from distill.check.beside.stale import changes, preferred, prefers_old, remember, stale, values
 from distill.check.cost import cost_of, spent
 from distill.check.judge import judge
 from distill.check.opened import open_test
@@ -119,12 +119,18 @@ def test_stale_facts_are_asked_for_by_cloze_and_by_probe() -> None:
     assert {one.unit for one in asked} == {"port", "owner", "gone"}  # what only got longer is not stale
     likely = [(-9.0, -0.1)] * len(asked)
     answers = [one.new for one in asked]
-    found = prefers_old(asked, likely, answers)
+    base = [(False, False)] * len(asked)
+    found = prefers_old(asked, preferred(asked, likely, answers), base)
     assert dict(found) == dict.fromkeys(("port", "owner", "gone"), (False, False))
     at = asked.index(gone)
     answers[at], likely[asked.index(port)] = "It is kept in a cellar.", (-0.1, -9.0)
-    found = dict(prefers_old(asked, likely, answers))
+    mine = preferred(asked, likely, answers)
+    found = dict(prefers_old(asked, mine, base))
     assert found == {"port": (True, False), "owner": (False, False), "gone": (False, True)}
+    alike = dict(
+        prefers_old(asked, mine, mine)
+    )  # the base says it too: of what was deleted, no fault of ours
+    assert alike == {"port": (True, False), "owner": (False, False), "gone": (False, False)}
     gate = gates.stale(found, 4, 0.0)
     assert gate.passed is False and "2 of 3 changed or deleted units" in gate.words
     assert gates.stale({"a": (False, False)}, 1, 0.0).passed is True

@@ -7,7 +7,7 @@ as their thresholds. Nothing is measured here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -105,15 +105,22 @@ def locality(near: Sequence[NearMiss], found: Sequence[Missed | None], most: flo
 
 
 def stale(
-    found: dict[str, tuple[bool, bool]] | None, changed: int, most: float | None, since: str = "before"
+    found: Mapping[str, tuple[bool, bool]] | None,
+    changed: int,
+    most: float | None,
+    since: str = "before",
+    in_git: int = 0,
 ) -> Gate:
     """Changed and deleted units whose old value the adapter prefers. `found` says by unit whether by
-    likelihood and whether by its answer; None where there is no earlier memory.
+    likelihood and whether by its answer; None where there is no earlier memory. Of the `changed` units
+    `in_git` changed before, by git's history.
     """
     if found is None:
         return Gate(
             name="stale facts", bound=None, passed=None, words="there is no earlier memory to compare with"
         )
+    if in_git:
+        since += f" or earlier, by git ({in_git})"
     if not found:
         words = (
             f"{changed} units changed since {since}, none with a value to ask for"
@@ -128,6 +135,8 @@ def stale(
         f"{sum(a or b for a, b in found.values())} of {len(found)} changed or deleted units keep their old"
         f" value ({likely} by likelihood, {said} by answer)"
     )
+    if in_git:
+        words += f"; {in_git} of {changed} changes are known from git"
     return _at_most("stale facts", _interval(share), most, words)
 
 

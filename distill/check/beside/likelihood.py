@@ -60,9 +60,9 @@ def divergence(base: Base, rows: Sequence[tuple[list[int], list[int]]]) -> list[
 
 
 @torch.no_grad()
-def log_probabilities(base: Base, asked: Sequence[tuple[str, str]]) -> list[float]:
-    """Log-probability in nats of each (question, answer) as the loaded adapter has it, without a memory; the
-    answer as the chat template has it, its end token left out.
+def log_probabilities(base: Base, asked: Sequence[tuple[str, str]], *, adapter: bool = True) -> list[float]:
+    """Log-probability in nats of each (question, answer) without a memory, as the loaded adapter has it or as
+    the base has it alone; the answer as the chat template has it, its end token left out.
     """
     rows = []
     for question, answer in asked:
@@ -71,8 +71,9 @@ def log_probabilities(base: Base, asked: Sequence[tuple[str, str]]) -> list[floa
             (prompt_ids(base, question, None), ids[:-1] if ids[-1] in base.stops and len(ids) > 1 else ids)
         )
     found = []
-    for at in range(0, len(rows), BATCH):
-        found += [
-            float(p.gather(-1, ids[:, None]).sum()) for p, ids in _log_probs(base, rows[at : at + BATCH])
-        ]
+    with contextlib.nullcontext() if adapter else _base_alone(base):
+        for at in range(0, len(rows), BATCH):
+            found += [
+                float(p.gather(-1, ids[:, None]).sum()) for p, ids in _log_probs(base, rows[at : at + BATCH])
+            ]
     return found

@@ -15,10 +15,19 @@ from distill.check.beside import gates
 from distill.check.beside.forgetting import forgetting
 from distill.check.beside.likelihood import divergence, log_probabilities
 from distill.check.beside.locality import Missed, NearMiss, missed, near_misses
-from distill.check.beside.stale import changes, earlier, prefers_old, remember, stale
+from distill.check.beside.stale import (
+    Changed,
+    changes,
+    earlier,
+    in_history,
+    preferred,
+    prefers_old,
+    remember,
+    stale,
+)
 from distill.check.probes import Probe
 from distill.check.scorers import abstains
-from distill.records import MemoryUnit, Record, write_json
+from distill.records import Header, Record, digest, digest_of, write_json
 from distill.report.model import Forgetting, Gate
 from distill.stage import fresh
 from distill.synth.families import FAMILIES
@@ -33,7 +42,9 @@ NEAR = 96  # near misses
 
 
 class Measured(Record):
-    """All that was measured beside the probes; what was not asked for is empty or None."""
+    """All that was measured beside the probes; what was not asked for is empty or None. `stale` is by digest
+    of the old unit's id; of the `changed` units, `in_git` are known from its history alone.
+    """
 
     forgetting: Forgetting | None = None
     divergence: tuple[float, ...] = ()
@@ -41,6 +52,7 @@ class Measured(Record):
     missed: tuple[Missed | None, ...] = ()
     stale: dict[str, tuple[bool, bool]] | None = None
     changed: int = 0
+    in_git: int = 0
 
 
 def measure(
@@ -51,16 +63,21 @@ def measure(
     *,
     wanted: Sequence[str],
     before: Path | None,
+    root: Path | None,
     inputs: Mapping[str, str],
     tell: Tell,
 ) -> Measured:
     """What the gates `wanted` are about. `asked` are the questions of training, `before` an earlier run;
-    where it is None, what this run judged last. Raises RecordError where `before` holds no units.
+    where it is None, what this run judged last. `root` is what the memory's paths start from: what its files
+    said at earlier commits counts as well. Raises RecordError where `before` holds no units.
     """
     path = work.out / "gates.json"
+    now = [*work.units, *work.others]
     past = (before or remember(work.out)) if "stale" in wanted else None
-    units = earlier(past) if past else []
-    said = {**inputs, "gates": ",".join(wanted), "before": ",".join(unit.id for unit in units)}
+    since = changes(earlier(past), now) if past else []
+    in_git = in_history(root, _paths(work.out), now, since) if root and "stale" in wanted else []
+    gone = digest_of([bool(past), *(old.id for old, _ in (*since, *in_git))])
+    said = {**inputs, "gates": ",".join(wanted), "before": gone}
     if fresh(path, said):
         return Measured(**json.loads(path.read_bytes())["measured"])
     found: dict[str, object] = {}
@@ -75,8 +92,9 @@ def measure(
         answers = (work.answers(by_arm[arm], questions) for arm in ("none", "weights"))
         found["near"], found["missed"] = tuple(near), tuple(missed(near, *answers))
         tell("near misses", len(near), len(near))
-    if past:
-        found["stale"], found["changed"] = _stale(work, by_arm["weights"], probes, units)
+    if past or in_git:
+        found["stale"] = _stale(work, by_arm, probes, [*since, *in_git])
+        found["changed"], found["in_git"] = len(since) + len(in_git), len(in_git)
     result = Measured.model_validate(found)
     write_json(path, {"inputs": said, "measured": result.model_dump(mode="json")})
     return result
@@ -90,7 +108,7 @@ def gates_of(
         "divergence": lambda: gates.divergence(found.divergence, limits["divergence"]),
         "false_claims": lambda: gates.false_claims(found.forgetting, limits["false_claims"]),
         "locality": lambda: gates.locality(found.near, found.missed, limits["locality"]),
-        "stale": lambda: gates.stale(found.stale, found.changed, limits["stale"], since),
+        "stale": lambda: gates.stale(found.stale, found.changed, limits["stale"], since, found.in_git),
     }
     return tuple(made[name]() for name in wanted if name in made)
 
@@ -132,16 +150,25 @@ def _unrelated(
     return result, tuple(divergence(work.base, [(a.prompt, a.ids) for _, a in ended]))
 
 
+def _paths(run: Path) -> list[str]:
+    """The files that the run's memory was read from."""
+    with open(run / "memory.jsonl", "rb") as file:
+        return list(Header.model_validate_json(file.readline()).inputs)
+
+
 def _stale(
-    work: Work, reader: Reader, probes: Sequence[Probe], before: Sequence[MemoryUnit]
-) -> tuple[dict[str, tuple[bool, bool]], int]:
-    """What is preferred by unit, and how many units changed or went."""
-    pairs = changes(before, [*work.units, *work.others])
+    work: Work, by_arm: Mapping[str, Reader], probes: Sequence[Probe], pairs: Sequence[Changed]
+) -> dict[str, tuple[bool, bool]]:
+    """What is preferred by unit. No word of an old unit is kept: it may have gone for a reason."""
     asked = stale(
         pairs, [p for p in probes if p.split == "test"], work.memory, {unit.id for unit in work.units}
     )
-    likely = log_probabilities(
-        work.base, [(one.question, value) for one in asked for value in (one.old, one.new)]
-    )
-    answers = work.answers(reader, [one.question for one in asked])
-    return dict(prefers_old(asked, list(zip(likely[::2], likely[1::2], strict=True)), answers)), len(pairs)
+    either = [(one.question, value) for one in asked for value in (one.old, one.new)]
+
+    def of(arm: str) -> list[tuple[bool, bool]]:
+        likely = log_probabilities(work.base, either, adapter=arm == "weights")
+        answers = work.answers(by_arm[arm], [one.question for one in asked])
+        return preferred(asked, list(zip(likely[::2], likely[1::2], strict=True)), answers)
+
+    found = prefers_old(asked, of("weights"), of("none"))
+    return {digest(unit): held for unit, held in found.items()}

@@ -1,10 +1,12 @@
 """Stale facts: what the memory used to say, and whether the adapter still prefers it.
 
-Two readings of a memory are laid beside each other. A unit that is gone either has a successor, the most
-similar of the units that came, or was deleted. Of a changed unit the words that differ are the old and the
-new value; what stands before them in the sentence is the question, and so are the probes that ask for the new
-value. Of a deleted unit the last words are the old value, and saying that one does not know is the new one.
-Not covered: a unit that was reworded and says the same, which has no old value.
+The memory is laid beside what was judged before, and where it is in git, beside what its files said at
+earlier commits. A unit that is gone either has a successor, the most similar of the units that came, or was
+deleted. Of a changed unit the words that differ are the old and the new value; what stands before them in the
+sentence is the question, and so are the probes that ask for the new value. Of a deleted unit the last words
+are the old value, and saying that one does not know is the new one; what the base prefers there without an
+adapter is not held against the adapter. Not covered: a unit that was reworded and says the same, which has no
+old value.
 """
 
 from __future__ import annotations
@@ -21,11 +23,16 @@ from distill.check.probes import HIDDEN, LEAST, SHOWN, Probe
 from distill.check.scorers import contains
 from distill.check.spans import flat
 from distill.errors import RecordError
+from distill.memory.evidence.former import former
+from distill.memory.evidence.hostile import why_hostile
 from distill.records import MemoryUnit, read_jsonl, write_atomic
 from distill.synth.families import CLOZE_PROBE, UNKNOWN
 
 LIKE = 60  # least similarity, 0 to 100, of a unit and its successor
 DELETED = 3  # words of a deleted unit that are asked for
+MOST = 64  # units that only git still has, the youngest first
+
+Changed = tuple[MemoryUnit, MemoryUnit | None]  # a unit that is gone, and its successor
 
 
 class Stale(NamedTuple):
@@ -50,9 +57,7 @@ def earlier(path: Path) -> list[MemoryUnit]:
         ) from None
 
 
-def changes(
-    before: Sequence[MemoryUnit], now: Sequence[MemoryUnit]
-) -> list[tuple[MemoryUnit, MemoryUnit | None]]:
+def changes(before: Sequence[MemoryUnit], now: Sequence[MemoryUnit]) -> list[Changed]:
     """The units that are gone, each with its successor, in the order in which they stood. Units with a secret
     are left out. A unit that came succeeds one unit at most, the most similar first.
     """
@@ -72,6 +77,26 @@ def changes(
     return [(old, came[successor[i]] if i in successor else None) for i, old in enumerate(gone)]
 
 
+def in_history(
+    root: Path, paths: Sequence[str], now: Sequence[MemoryUnit], known: Sequence[Changed] = ()
+) -> list[Changed]:
+    """The units that the files `paths` under `root` had at an earlier commit, each with its successor; those
+    `known` are left out, as are units with a secret, hostile ones, and words that a unit of `now` still has.
+
+    Each commit is laid beside what is there now, so that of a line that changed twice both old values count.
+    """
+    seen = {flat(unit.text) for unit in (*now, *(old for old, _ in known))}
+    found: list[Changed] = []
+    for units in former(root, paths):
+        for old, new in changes(units, now):
+            if flat(old.text) not in seen and not why_hostile(old):
+                seen.add(flat(old.text))
+                found.append((old, new))
+        if len(found) >= MOST:
+            break
+    return found[:MOST]
+
+
 def values(old: str, new: str) -> tuple[str, str, str] | None:
     """The words before the first change, the old words and the new ones; None where no word was exchanged for
     another."""
@@ -84,7 +109,7 @@ def values(old: str, new: str) -> tuple[str, str, str] | None:
 
 
 def stale(
-    pairs: Sequence[tuple[MemoryUnit, MemoryUnit | None]],
+    pairs: Sequence[Changed],
     probes: Sequence[Probe],
     memory: str,
     learned: set[str],
@@ -124,17 +149,30 @@ def stale(
     return found
 
 
-def prefers_old(
+def preferred(
     asked: Sequence[Stale], likelihoods: Sequence[tuple[float, float]], answers: Sequence[str]
+) -> list[tuple[bool, bool]]:
+    """By question: whether the old value is more likely than the new one, and whether the answer says it.
+    `likelihoods` are log-probabilities of old and new.
+    """
+    return [
+        (old > new, contains(one.old, answer) == 1 and contains(one.new, answer) == 0)
+        for one, (old, new), answer in zip(asked, likelihoods, answers, strict=True)
+    ]
+
+
+def prefers_old(
+    asked: Sequence[Stale], adapter: Sequence[tuple[bool, bool]], base: Sequence[tuple[bool, bool]]
 ) -> Mapping[str, tuple[bool, bool]]:
-    """By unit: whether the old value is more likely than the new one in any of its questions, and whether an
-    answer says it. `likelihoods` are log-probabilities of old and new.
+    """By unit: whether the adapter prefers the old value in any of its questions, by likelihood and by its
+    answer. `adapter` and `base` are what each prefers by question; what the base alone prefers of a deleted
+    unit does not count.
     """
     found: dict[str, tuple[bool, bool]] = {}
-    for one, (old, new), answer in zip(asked, likelihoods, answers, strict=True):
+    for one, mine, bases in zip(asked, adapter, base, strict=True):
+        own = [mine[i] and not (one.deleted and bases[i]) for i in (0, 1)]
         likely, said = found.get(one.unit, (False, False))
-        says = contains(one.old, answer) == 1 and contains(one.new, answer) == 0
-        found[one.unit] = (likely or old > new, said or says)
+        found[one.unit] = (likely or own[0], said or own[1])
     return found
 
 

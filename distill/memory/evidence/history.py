@@ -158,6 +158,23 @@ def commit_of(path: Path, wanted: str) -> str | None:
     return commit if digest(held) == wanted else None
 
 
+def texts_of(path: Path, most: int) -> list[str]:
+    """What a file said at its last commits, at most `most`, newest first, under the names that it had; none
+    where git does not know it."""
+    try:
+        top = _top(path.parent)
+        name = Path(os.path.realpath(path)).relative_to(top).as_posix()
+        ids: list[str] = []
+        for revision in _log(top, {name}):
+            if blob := revision.blobs.get(name):
+                ids.append(blob)
+            name = revision.renames.get(name, name)
+        texts = _blobs(top, set(ids[:most]))
+    except (_NoHistory, OSError, ValueError):
+        return []
+    return [texts[blob] for blob in ids[:most] if blob in texts]
+
+
 def from_git(files: Sequence[Path]) -> tuple[dict[Path, FileHistory], tuple[str, ...]]:
     """History of files as they are now, by path, and a sentence for each place that has none. Raises OSError
     for a file that cannot be read.
@@ -169,8 +186,7 @@ def from_git(files: Sequence[Path]) -> tuple[dict[Path, FileHistory], tuple[str,
     without: dict[str, list[Path]] = defaultdict(list)
     for folder, inside in by_folder.items():
         try:
-            top = _git(folder, "rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape").rstrip("\n")
-            repositories[Path(os.path.realpath(top))] += inside
+            repositories[_top(folder)] += inside
         except _NoHistory as why:
             without[str(why)].append(folder)
     found: dict[Path, FileHistory] = {}
@@ -186,6 +202,12 @@ def from_git(files: Sequence[Path]) -> tuple[dict[Path, FileHistory], tuple[str,
             history = lineage.now(name, text)
             found[path] = history or FileHistory((None,) * len(NEWLINE.split(text)))
     return found, tuple(_without(why, places) for why, places in without.items())
+
+
+def _top(folder: Path) -> Path:
+    """The repository that holds a folder. Raises _NoHistory where there is none."""
+    said = _git(folder, "rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape")
+    return Path(os.path.realpath(said.rstrip("\n")))
 
 
 def _without(why: str, places: Sequence[Path]) -> str:
