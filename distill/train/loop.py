@@ -5,7 +5,7 @@ tokens and divided by the answer tokens of the whole optimizer step, so micro-ba
 number of processes (`ranks.py`) change nothing. Nor does a device whose memory is used up: the step is
 taken again in smaller pieces. A checkpoint holds weights, optimizer and position: a run that is killed ends
 with the same loss as one that was not. Sequences lie end to end where the model allows it (`packing.py`),
-and are padded where not. Not covered: a base that is sharded over devices.
+and are padded where not.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from distill.train.device import release, used_up
 from distill.train.losses import topk_kl
 from distill.train.model import Base
 from distill.train.packing import hidden_states, packable, packing
-from distill.train.ranks import Ranks
+from distill.train.ranks import Ranks, spread
 
 
 @dataclass(frozen=True)
@@ -180,11 +180,12 @@ def train(
     from peft import set_peft_model_state_dict
 
     steps = order(len(samples), batch_size, epochs, seed)[:max_steps]
+    if base.spread:
+        spread(base.model, base.spread)
     params = [p for p in base.model.parameters() if p.requires_grad]
-    ranks = Ranks(params)
+    ranks = Ranks(params, bool(base.spread))
     packed = packable(base.model)
     optimizer = torch.optim.AdamW(params, lr=lr, betas=(0.9, 0.95), weight_decay=0.0)
-    optimizer = ranks.accelerator.prepare(optimizer)  # the base stays where the recipe put it
     run = torch.compile(base.model.get_base_model().model, dynamic=True) if compile_model else None
     state, best = State(), {}
     path = folder / "checkpoint.pt"
@@ -206,7 +207,12 @@ def train(
         while total is None:
             limit = state.batch_tokens or batch_tokens
             pieces = micro_batches(samples, mine, limit, accumulate, packed) if mine else []
-            total = _gradients(base, samples, pieces, tokens, run, packed)
+            total = _gradients(base, samples, ranks.even(pieces), tokens, run, packed)
+            if total is None and ranks.spread:  # the others wait in the middle of a pass
+                raise ModelError(
+                    f"a device's memory is used up by a pass of at most {limit:,} tokens",
+                    mend=f"use `--set train.batch_tokens={max(1, limit // 2)}`: the result is the same",
+                )
             if total is None:
                 optimizer.zero_grad(set_to_none=True)
                 release(base.device)
@@ -257,15 +263,16 @@ def _gradients(
     packed: bool,
 ) -> float | None:
     """Adds the gradients of a step, piece by piece; its loss a token, or None where the device's memory was
-    used up, and what was added so far is of no use."""
+    used up, and what was added so far is of no use. An empty piece is a pass that adds nothing."""
     total = 0.0
     try:
         with packing(base.model.get_base_model()) if packed else contextlib.nullcontext():
             for (
                 piece
             ) in pieces:  # attention stays as it is until the way back, where checkpoints make it anew
-                loss = batch_loss(base.model, [samples[i] for i in piece], base.device, base.pad, run, packed)
-                loss = loss / tokens
+                rows = [samples[i] for i in piece] or samples[:1]
+                loss = batch_loss(base.model, rows, base.device, base.pad, run, packed)
+                loss = loss / tokens * bool(piece)
                 loss.backward()
                 total += float(loss.detach())
     except RuntimeError as fault:

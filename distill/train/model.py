@@ -26,7 +26,9 @@ POCKET = Path(__file__).parent.parent / "pocket" / "weights"
 
 @dataclass
 class Base:
-    """A loaded base model. `context` is the number of tokens it can read; `model` may become a PeftModel."""
+    """A loaded base model. `context` is the number of tokens it can read; `model` may become a PeftModel.
+    `offload`: the keys and values of a memory stay with the host. `spread`: the device of this process, where
+    its layers will be spread over those of several; until then it is with the host."""
 
     name: str
     model: Any
@@ -35,10 +37,12 @@ class Base:
     template_digest: str
     context: int
     quantize: str = "none"
+    offload: bool = False
+    spread: torch.device | None = None
 
     @property
     def device(self) -> torch.device:
-        return next(self.model.parameters()).device
+        return self.spread or next(self.model.parameters()).device
 
     @property
     def pad(self) -> int:
@@ -115,19 +119,33 @@ def config_of(name: str, fault: object) -> Any:
         raise ModelError(f"the config of '{name}' cannot be read: {fault}") from other
 
 
-def load_base(name: str, quantize: str = "none", dtype: str = "auto", device: str = "auto") -> Base:
-    """Loads a causal LM and its tokenizer, frozen and in eval mode.
+def load_base(
+    model: str,
+    quantize: str = "none",
+    dtype: str = "auto",
+    device: str = "auto",
+    offload: bool = False,
+    spread: bool = False,
+) -> Base:
+    """Loads a causal LM and its tokenizer, frozen and in eval mode; what `offload` and `spread` mean is said
+    at `Base`.
 
     Raises:
-        ModelError: the model is not there, cannot be reached, is no causal LM, or has no chat template.
+        ModelError: the model is not there, cannot be reached, is no causal LM, or has no chat template; or it
+        is to be spread in fewer bits.
     """
+    if spread and quantize != "none":
+        raise ModelError(
+            f"train.shard spreads a base that is held in full, not in {quantize}",
+            mend="use `--set base.quantize=none`, or leave out train.shard (and `--use_fsdp`)",
+        )
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
     python_logging.getLogger("bitsandbytes").setLevel(python_logging.ERROR)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    where = str(POCKET) if name == "pocket" else name
+    where = str(POCKET) if model == "pocket" else model
     target = pick_device(device)
     number = number_of(dtype, torch.device(target))
     options: dict[str, Any] = {"dtype": number}
@@ -144,43 +162,55 @@ def load_base(name: str, quantize: str = "none", dtype: str = "auto", device: st
         options["device_map"] = {"": target}
     try:
         tokenizer = AutoTokenizer.from_pretrained(where)
-        model: Any = AutoModelForCausalLM.from_pretrained(where, **options)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(where, **options)
     except Exception as fault:  # the hub, the file system and the config parser each have their own classes
         if isinstance(fault, (KeyboardInterrupt, torch.cuda.OutOfMemoryError)):
             raise
         reason = str(fault).strip().splitlines()[0][:200] if str(fault).strip() else type(fault).__name__
         raise ModelError(
-            f"base model '{name}' cannot be loaded: {reason}",
+            f"base model '{model}' cannot be loaded: {reason}",
             mend="give a model directory, a hub id that this machine can reach, or `--set base.model=pocket`",
         ) from fault
-    config = model.config.get_text_config()
+    config = loaded.config.get_text_config()
     if (
         getattr(config, "final_logit_softcapping", None)
         or getattr(config, "logits_scaling", None) not in (None, 1)
         or getattr(config, "logit_scale", None) not in (None, 1)
     ):
         raise ModelError(
-            f"base model '{name}' rescales its logits, which the training here does not do",
+            f"base model '{model}' rescales its logits, which the training here does not do",
             mend="take a base of another family, Qwen3 for instance",
         )
     if not tokenizer.chat_template:
-        raise ModelError(f"base model '{name}' has no chat template", mend="use its instruct or chat variant")
-    if quantize == "none":
-        model.to(target)
+        raise ModelError(
+            f"base model '{model}' has no chat template", mend="use its instruct or chat variant"
+        )
+    if quantize == "none" and not spread:
+        loaded.to(target)
     for (
         module
-    ) in model.modules():  # repacks the weights at the first forward: wrong shapes below 64 in a block,
+    ) in loaded.modules():  # repacks the weights at the first forward: wrong shapes below 64 in a block,
         if hasattr(module, "support_avx512bf16_for_cpu"):  # and nothing can be trained through them
             module.support_avx512bf16_for_cpu = False
-    model.eval().requires_grad_(False)
+    loaded.eval().requires_grad_(False)
     folder = Path(where)
     weights = (
         _folder_digest(folder)
         if folder.is_dir()
-        else digest(json.dumps([where, getattr(model.config, "_commit_hash", None)]))
+        else digest(json.dumps([where, getattr(loaded.config, "_commit_hash", None)]))
     )
-    context = getattr(model.config.get_text_config(), "max_position_embeddings", 1 << 20)
-    return Base(name, model, tokenizer, weights, digest(tokenizer.chat_template), context, quantize)
+    context = getattr(loaded.config.get_text_config(), "max_position_embeddings", 1 << 20)
+    return Base(
+        model,
+        loaded,
+        tokenizer,
+        weights,
+        digest(tokenizer.chat_template),
+        context,
+        quantize,
+        offload,
+        torch.device(target) if spread else None,
+    )
 
 
 def prompt_text(base: Base, question: str, memory: str | None) -> str:
