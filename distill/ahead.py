@@ -38,7 +38,7 @@ def foresee(said: Recipe, memory: Memory, plan: Plan, guard: Guard | None = None
     tokens, units = sum(route.tokens for route in plan.routes), len(plan.units("weights"))
     base, rates, fault = None, None, None
     try:
-        base = load_base(said.base.model, said.base.quantize, said.base.dtype, said.base.device)
+        base = load_base(**said.base.model_dump())
     except ModelError as trouble:
         fault = trouble
     except RuntimeError as trouble:

@@ -192,7 +192,8 @@ def synth(recipe: RecipePath, sets: Sets = None) -> None:
 
 @app.command(
     epilog="distill train distill.yaml\n\ndistill train distill.yaml --set train.lr=1e-4\n\n"
-    "torchrun --nproc-per-node 2 -m distill.cli train distill.yaml"
+    "torchrun --nproc-per-node 2 -m distill.cli train distill.yaml\n\n"
+    "accelerate launch --use_fsdp --fsdp_version 2 -m distill.cli train distill.yaml"
 )
 @faults("distill")
 def train(
@@ -208,7 +209,7 @@ def train(
     said, bars = load(recipe, sets or []), Bars()
     with bars:
         with flow.leader_first():  # of several processes, as torchrun and accelerate launch start them
-            job = flow.prepare(said, *stages.planned(said, _commands(recipe, sets)))
+            job = flow.prepare(said, *stages.planned(said, _commands(recipe, sets)), training=True)
             flow.synth(job, bars, only=_command("synth", recipe, sets))
             if not resume:
                 flow.restart(said)

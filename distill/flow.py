@@ -36,7 +36,7 @@ from distill.synth.teachers import LocalTeacher, ServedTeacher
 from distill.train.adapter import AdapterCard, load_adapter
 from distill.train.loop import default_lr
 from distill.train.model import Base, load_base
-from distill.train.ranks import leader_first, leads
+from distill.train.ranks import leader_first, leads, spreads
 from distill.work import (
     Work,
     fits,
@@ -83,11 +83,17 @@ class Job:
 
 
 def prepare(
-    said: Recipe, memory: Memory, plan: Plan, guard: Guard | None = None, base: Base | None = None
+    said: Recipe,
+    memory: Memory,
+    plan: Plan,
+    guard: Guard | None = None,
+    base: Base | None = None,
+    training: bool = False,
 ) -> Job:
     """Loads the base model, where none is given, and puts together what the teacher reads. `guard` is the
-    harness's, for arm `deployed`. Raises ModelError when the memory does not fit."""
-    base = base or load_base(said.base.model, said.base.quantize, said.base.dtype, said.base.device)
+    harness's, for arm `deployed`. For nothing but `training`, the base may be spread over the processes.
+    Raises ModelError when the memory does not fit."""
+    base = base or load_base(**said.base.model_dump(), spread=training and spreads(said.train.shard))
     hidden = frozenset(unit.id for unit in memory.units if unit.secret or why_hostile(unit))
     here = frozenset(plan.units("weights"))
     run = Run(said.out)
@@ -350,7 +356,7 @@ def ask(run: Path, question: str, arm: str) -> str:
             "is no run directory of `distill run`", file=run, mend="give the `out` of a recipe"
         ) from fault
     said = context["base"]
-    base: Base = load_base(said["model"], said["quantize"], said["dtype"], said["device"])
+    base: Base = load_base(**said)
     if arm in ("weights", "both", "deployed"):
         made = inputs_of(run / "adapter" / "card.json") or {}
         moved = [name for name, now in context["inputs"].items() if made and made.get(name) != now]

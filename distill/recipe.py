@@ -112,6 +112,10 @@ class Base(Section):
     """Number type of the base. `auto`: float32 on a CPU, bfloat16 on a GPU. float32 to rule out rounding."""
     device: str = "auto"
     """`auto` takes a GPU where there is one; `cpu`, `cuda`, `cuda:1` to say which."""
+    offload: bool = False
+    """Leave the memory's keys and values with the host, and move them to the GPU layer by layer: slower, for
+    a memory that does not fit beside the base. The result does not change.
+    """
 
 
 class Synth(Section):
@@ -199,6 +203,10 @@ class Train(Section):
     checkpointing: bool | None = None
     """Make activations anew on the way back, which takes a third more time and a tenth of the memory; null:
     on a GPU. The result does not change. `distill run --dry-run` says what fits.
+    """
+    shard: bool = False
+    """Spread the frozen base over the processes of a training (FSDP2), where one GPU does not hold it. It
+    needs base.quantize none. `accelerate launch --use_fsdp` says the same. The result does not change.
     """
     compile: bool = False
     """Compile the model with torch.compile: slow to begin, faster on long runs on a GPU."""
