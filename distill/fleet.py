@@ -10,6 +10,7 @@ Not covered: several GPUs for one job, sharing of a loaded base between jobs.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -27,10 +28,12 @@ from rich.text import Text
 
 from distill import screen
 from distill.errors import DistillError, Exit, UsageError, faults, printable
+from distill.recipe import load
 
 TRIES = 3  # times that a job is started again after its worker or its machine died
 LOOK = 1.0  # seconds between two looks at the jobs
 SHOWN = 20  # jobs in the table that is drawn while they run
+TAIL = 1000  # bytes of a log in which its last line is looked for
 
 app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -66,8 +69,28 @@ def work(stage: str, recipe: str, log: str, sets: Sequence[str]) -> tuple[int, s
         done = subprocess.run(
             words, cwd=Path(recipe).parent, stdout=out, stderr=out, check=False, preexec_fn=_die_with_parent
         )
-    lines = [line for line in Path(log).read_text(errors="replace").splitlines() if line.strip()]
-    return done.returncode, lines[-1].strip() if lines else ""
+    if stage == "run" and done.returncode in (Exit.DONE, Exit.BELOW):
+        return done.returncode, _found(recipe, sets)
+    return done.returncode, last_words(Path(log))
+
+
+def _found(recipe: str, sets: Sequence[str]) -> str:
+    """What the report of a finished run says: its verdict, and each arm's share of the probes."""
+    out = Path(recipe).parent / load(recipe, list(sets)).out
+    report = json.loads((out / "report.json").read_bytes())
+    arms = (f"{arm} {score['mean']:.0%}" for arm, score in report["arms"].items())
+    return f"{report['verdict'].replace('_', '-')}: {', '.join(arms)}"
+
+
+def last_words(log: Path) -> str:
+    """The last line that a job wrote; nothing where it has not begun."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL))
+            lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    except FileNotFoundError:
+        return ""
+    return lines[-1].strip() if lines else ""
 
 
 def _die_with_parent() -> None:
@@ -102,7 +125,7 @@ def distil(
                 for ref in done:
                     _finish(waiting.pop(ref), ref, ray)
                 for job in waiting.values():
-                    job.state = "running" if started(job) else "waiting"
+                    job.state, job.said = "running" if started(job) else "waiting", last_words(job.log)
                 live.update(table(jobs, SHOWN))
     finally:
         if here:

@@ -1,100 +1,149 @@
-"""A fleet over a real Ray cluster of two nodes on this machine: a killed worker loses nothing.
+"""A fleet over a real Ray cluster of two nodes on this machine: a worker killed in training loses nothing.
 
-Needs Ray, the extra [fleet], and is skipped without it. The jobs plan and do not train, so that forty take a
-minute; what a job that is killed in training does is tested in tests/e2e.
+Needs Ray and torch, and is skipped without them. Three memories are distilled; `FLEET_MEMORIES=40` gives the
+same test forty, and kills a whole node besides (a quarter of an hour of two processors).
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from distill.errors import UsageError
-from distill.fleet import Job, jobs_of, table, work
+from distill.fleet import Job, jobs_of, last_words, table, work
 
 ROOT = Path(__file__).parents[1]
-COUNT = 40
+COUNT = int(os.environ.get("FLEET_MEMORIES", "3"))
+MANY = COUNT > 10
+CPUS = 2 if MANY else 1  # of each node
+OWNERS = ("Eva Ros", "Tom Ek", "Ida Moe", "Per Dahl", "Jon Vik")
+RECIPE = """version: 1
+out: run{i:02}
+memory: {{sources: [{{format: agents_md, path: m{i:02}.md}}]}}
+synth: {{per_unit: 4, families: [recall, reverse], temperature: 1.0, max_new_tokens: 24, replay: 0}}
+train: {{rank: 4, epochs: 6, lr: 4.0e-3, batch_size: 4, excerpts: 0, eval_every: 1000, checkpoint_every: 1}}
+check:
+  {{probes_per_unit: 2, min_probes: 2, bootstrap: 100, arms: [none, tokens, weights], gates: []}}
+"""
 
 
 def memories(folder: Path, count: int) -> Path:
     for i in range(count):
         (folder / f"m{i:02}.md").write_text(
-            f"- service-{i} runs on port {4000 + i}.\n- oak{i} is owned by Eva.\n"
+            f"- service-{i} runs on port {4000 + i}.\n- oak{i} is owned by {OWNERS[i % len(OWNERS)]}.\n"
         )
-        (folder / f"m{i:02}.yaml").write_text(
-            f"version: 1\nout: run{i:02}\nmemory: {{sources: [{{format: agents_md, path: m{i:02}.md}}]}}\n"
-        )
+        (folder / f"m{i:02}.yaml").write_text(RECIPE.format(i=i))
     return folder
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Two nodes of two processors each, as Ray itself tests: each has a raylet of its own."""
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Two nodes, as Ray itself tests: each has a raylet of its own."""
+    pytest.importorskip("torch")
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster  # pyright: ignore[reportMissingImports]
 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    two = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
-    two.add_node(num_cpus=2)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # else the jobs stand back behind all other tests
+    two = Cluster(initialize_head=True, head_node_args={"num_cpus": CPUS})
+    two.add_node(num_cpus=CPUS)
     try:
-        yield two.address
+        yield two
     finally:
         two.shutdown()
 
 
 def fleet(folder: Path, address: str) -> subprocess.Popen[str]:
-    words = [sys.executable, "-W", "ignore", "-m", "distill.cli", "fleet", str(folder), "--stage", "plan"]
-    return subprocess.Popen(
-        [*words, "--address", address], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    words = [sys.executable, "-W", "ignore", "-m", "distill.cli", "fleet", str(folder), "--address", address]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def kill_one_worker(until: float) -> int:
-    """Kills a Ray worker that runs a job, without warning; its process id."""
+def worker_of(recipe: Path) -> int | None:
+    """The process id of the Ray worker that runs the job of this recipe now."""
     import psutil
 
-    while time.monotonic() < until:
-        for process in psutil.process_iter(["cmdline", "ppid"]):
-            words = process.info["cmdline"] or []
-            if "distill.cli" in words and "plan" in words and "fleet" not in words:
-                parent = psutil.Process(process.info["ppid"])
-                if "ray::" in " ".join(parent.cmdline()):
-                    os.kill(parent.pid, signal.SIGKILL)
-                    return parent.pid
-        time.sleep(0.05)
-    return 0
+    for process in psutil.process_iter(["cmdline", "ppid"]):
+        if process.info["cmdline"] and process.info["cmdline"][-2:] == ["run", str(recipe)]:
+            return process.info["ppid"]
+    return None
+
+
+def in_training(folder: Path) -> list[Path]:
+    """The recipes whose training has begun and has not ended."""
+    begun = (path.parents[1] for path in folder.glob("run*/train/checkpoint.pt"))
+    return [folder / f"m{run.name[3:]}.yaml" for run in begun if not (run / "adapter" / "card.json").exists()]
+
+
+def kill_one_in_training(folder: Path, over: Callable[[], bool]) -> tuple[int, Path] | None:
+    """Kills a Ray worker whose job is in training, without warning: its process id, and the recipe."""
+    import psutil
+
+    while not over():
+        for recipe in in_training(folder):
+            worker = worker_of(recipe)
+            if worker and "ray::" in " ".join(psutil.Process(worker).cmdline()):
+                os.kill(worker, signal.SIGKILL)
+                if recipe in in_training(folder):
+                    return worker, recipe
+        time.sleep(0.02)
+    return None
+
+
+def snapshot(folder: Path) -> dict[Path, int]:
+    """When each file of the runs was written, those apart that every run writes: report, spent time, log."""
+    made = ("adapter/adapter_model.safetensors", "synth/dataset/*", "cache/*/*", "train/*", "*.jsonl")
+    return {p: p.stat().st_mtime_ns for name in made for p in folder.glob(f"run*/{name}") if p.is_file()}
 
 
 @pytest.mark.slow
-def test_forty_memories_on_two_nodes_with_one_worker_killed(tmp_path: Path, cluster: str) -> None:
+def test_memories_on_two_nodes_with_one_worker_killed(tmp_path: Path, cluster: Any) -> None:
     memories(tmp_path, COUNT)
-    killed: list[int] = []
-    killer = threading.Thread(target=lambda: killed.append(kill_one_worker(time.monotonic() + 500)))
-    run = fleet(tmp_path, cluster)
+    start = time.monotonic()
+    run = fleet(tmp_path, cluster.address)
+    killed: list[tuple[int, Path] | None] = []
+
+    def kill() -> None:
+        killed.append(kill_one_in_training(tmp_path, lambda: run.poll() is not None))
+        if MANY:
+            cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+            cluster.add_node(num_cpus=CPUS)
+
+    killer = threading.Thread(target=kill)
     killer.start()
-    out, err = run.communicate(timeout=1500)
+    out, err = run.communicate(timeout=7200 if MANY else 900)
     killer.join()
-    assert run.returncode == 0, out + err
-    assert killed and killed[0]
-    assert f"{COUNT} recipes" in out and f"{COUNT} done" in out
-    assert all((tmp_path / f"run{i:02}" / "plan.jsonl").is_file() for i in range(COUNT))
-    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("run*/memory.jsonl")}
-    again = fleet(tmp_path, cluster)
-    out, err = again.communicate(timeout=1500)
-    assert again.returncode == 0 and f"{COUNT} done" in out
-    assert {p: p.stat().st_mtime_ns for p in before} == before, "what was read is not read again"
+    print(f"killed {killed}; a first run in {time.monotonic() - start:.0f} s:\n{out}")
+    assert run.returncode in (0, 3), out + err  # so short a training may stay below a threshold
+    assert killed[0], "no worker was killed in training"
+    assert f"{COUNT} recipes" in out and "failed" not in out
+    finished = sum(int(n) for n in re.findall(r"(\d+) (?:done|below)", out))
+    assert finished == COUNT
+    for i in range(COUNT):
+        assert (tmp_path / f"run{i:02}" / "adapter" / "adapter_model.safetensors").is_file()
+        assert (tmp_path / f"run{i:02}" / "report.json").is_file()
+    before = snapshot(tmp_path)
+    assert len(before) > 10 * COUNT
+    again = fleet(tmp_path, cluster.address)
+    out, err = again.communicate(timeout=7200 if MANY else 900)
+    print(f"first and second run in {time.monotonic() - start:.0f} s")
+    assert again.returncode == run.returncode and f"{COUNT} recipes" in out, out + err
+    assert snapshot(tmp_path) == before, "what was done is not done again"
 
 
 def test_a_job_is_a_process_with_its_own_log(tmp_path: Path) -> None:
     (job, *_) = jobs_of(memories(tmp_path, 2))
+    assert last_words(job.log) == ""
     code, said = work("plan", str(job.recipe), str(job.log), ["out=elsewhere"])
     assert code == 0 and "distill run" in said
     assert (tmp_path / "elsewhere" / "plan.jsonl").is_file()
