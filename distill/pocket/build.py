@@ -1,5 +1,5 @@
 """Trains the pocket model: `python -m distill.pocket.build`, or `--evaluate` to print the scores of the one
-shipped. `--size small` trains another, of half the size and another vocabulary, for tests of porting.
+shipped. `--size small` trains another, of three fifths of the size and another vocabulary, for tests.
 
 A small Qwen3 learns to read a memory. Memories grow from 8 to 56 units with time; Muon moves the matrices and
 AdamW the rest (Jordan 2024); the loss is on answers only. An interrupted run continues from its last
@@ -22,9 +22,9 @@ from torch.nn import functional as F
 
 from distill.pocket import turns as T
 from distill.pocket import world as W
-from distill.pocket.circuit import seed_reading, widen
+from distill.pocket.circuit import seed_reading, shrink, widen
 from distill.pocket.muon import Muon
-from distill.pocket.tokenizer import ASSISTANT, END, PAD, SYSTEM, USER, train_tokenizer
+from distill.pocket.tokenizer import ASSISTANT, END, PAD, SYSTEM, USER, pieces, train_tokenizer
 from distill.synth.families import MEMORY
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -49,9 +49,7 @@ class Size(NamedTuple):
 
 SIZES = {
     "pocket": Size(3072, 56, 330, SHAPE),
-    "small": Size(
-        2048, 24, 150, SHAPE | dict(hidden_size=128, num_hidden_layers=3, head_dim=48, intermediate_size=384)
-    ),
+    "small": Size(2048, 24, 150, SHAPE | dict(num_hidden_layers=3, intermediate_size=240)),
 }
 SMALLEST = 8  # units of the first memories
 AGAIN = 24  # units of the first memories where given weights go on
@@ -170,7 +168,8 @@ def train(
 ) -> None:
     """Trains for `minutes`, in all, and writes weights, tokenizer and training.json to `out`; a checkpoint
     every `keep_every` seconds, from which `resume` goes on. With `start`, a folder of weights and tokenizer,
-    it begins there, with larger memories. `size` is a key of SIZES."""
+    it begins there, with larger memories; where that model is larger than `size`, a key of SIZES, it is cut
+    down to it, for a tokenizer of its own."""
     from transformers import AutoTokenizer, Qwen3ForCausalLM
 
     if size not in SIZES:
@@ -183,16 +182,22 @@ def train(
     if start and not (start / "config.json").exists():
         raise typer.BadParameter(f"there is no model in {start}")
     known = out if resume else start
-    tok = AutoTokenizer.from_pretrained(known) if known else train_tokenizer(seed, vocabulary)
+    tok = AutoTokenizer.from_pretrained(known) if known else None
+    given = tok
+    if tok is None or len(tok) > vocabulary:
+        tok = train_tokenizer(seed, vocabulary)
     if start and not resume:
         model = Qwen3ForCausalLM.from_pretrained(start, dtype=torch.float32)
         if model.config.num_attention_heads < shape["num_attention_heads"]:
             torch.manual_seed(seed)
             model = widen(model, shape["num_attention_heads"])
+        if tok is not given:
+            layers = range(shape["num_hidden_layers"])
+            model = shrink(model, layers, shape["intermediate_size"], pieces(given, tok))
         model.train()
     else:
         model = new_model(tok, seed, shape).train()
-    smallest = AGAIN if start else SMALLEST
+    smallest = min(AGAIN, largest) if start else SMALLEST
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     rest = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     muon = Muon(matrices, lr=lr, momentum=0.95, weight_decay=0.01)

@@ -18,6 +18,7 @@ scales were found by the accuracy of the untrained model.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -122,6 +123,38 @@ def widen(model: Any, heads: int) -> Any:
     mix_heads(wider)
     wider.generation_config = model.generation_config
     return wider
+
+
+@torch.no_grad()
+def shrink(model: Any, layers: Sequence[int], intermediate: int, pieces: Sequence[Sequence[int]]) -> Any:
+    """A smaller model for another vocabulary, cut out of a trained one, that has still to be trained.
+
+    Of the layers those in `layers` stay, of their MLPs the `intermediate` neurons with the largest weights,
+    and the embedding of a token is the mean of those of its `pieces` (a list of the old token ids for each of
+    the new ones).
+    """
+    config = copy.deepcopy(model.config)
+    config.num_hidden_layers, config.intermediate_size = len(layers), intermediate
+    config.layer_types, config.vocab_size = None, len(pieces)
+    smaller = type(model)(type(config)(**config.to_dict()))
+    embed = model.model.embed_tokens.weight
+    smaller.model.embed_tokens.weight.copy_(torch.stack([embed[list(ids)].mean(0) for ids in pieces]))
+    smaller.model.norm.load_state_dict(model.model.norm.state_dict())
+    for new, at in zip(smaller.model.layers, layers, strict=True):
+        old, state = model.model.layers[at], model.model.layers[at].state_dict()
+        mlp = old.mlp
+        size = (
+            mlp.gate_proj.weight.norm(dim=1)
+            * mlp.up_proj.weight.norm(dim=1)
+            * mlp.down_proj.weight.norm(dim=0)
+        )
+        kept = size.topk(intermediate).indices.sort().values
+        for name in ("mlp.gate_proj.weight", "mlp.up_proj.weight"):
+            state[name] = state[name][kept]
+        state["mlp.down_proj.weight"] = state["mlp.down_proj.weight"][:, kept]
+        new.load_state_dict(state)
+    smaller.generation_config = model.generation_config
+    return smaller
 
 
 def _set(

@@ -26,6 +26,13 @@ CHAT_TEMPLATE = (
 )
 
 
+def pieces(old: Any, new: Any) -> list[list[int]]:
+    """For each token of `new`, in the order of its ids, the ids that `old` has for the same bytes."""
+    known, bpe = old.get_vocab(), old.backend_tokenizer.model
+    tokens = new.convert_ids_to_tokens(list(range(len(new))))
+    return [[known[t]] if t in known else [piece.id for piece in bpe.tokenize(t)] for t in tokens]
+
+
 def train_tokenizer(seed: int = 0, size: int = 3072, samples: int = 3000) -> Any:
     """A PreTrainedTokenizerFast of `size` entries, trained on `samples` generated memories and
     conversations."""
