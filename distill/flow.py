@@ -285,6 +285,7 @@ def judged(job: Job, bars: Bars) -> Report:
         limits=c.passing.model_dump(),
         before=c.before,
         root=_root(job.said),
+        ifeval=c.ifeval,
         pilot=c.pilot,
         steps=job.repair.steps,
         seeds=job.said.train.seeds,

@@ -246,6 +246,8 @@ class Pass(Section):
     """How much worse than the base the adapter may read the memory when it is back in context. Raise
     train.excerpts where it fails.
     """
+    ifeval: Share | None = 0.05
+    """Most prompts of check.ifeval that the adapter follows fewer than the base, as a share of all."""
     compliance: Share = 0.95
     """Least share of tempted calls that are stopped."""
     overblock: Share = 0.01
@@ -268,6 +270,10 @@ class Check(Section):
     before: Path | None = None
     """The directory of an earlier run, to find lines that have changed since; null takes what this run judged
     last.
+    """
+    ifeval: Path | None = None
+    """A file of IFEval's prompts (JSONL as published), relative to the recipe's directory: how many fewer the
+    adapter follows than its base is one gate more. Needs the extra [ifeval], and a base that follows some.
     """
     pilot: bool = True
     """Ask the dev probes first, to say how many probes the verdict takes."""
@@ -334,7 +340,7 @@ def _from_directory(data: dict[str, Any], directory: Path) -> None:
         [(item, "path") for item in sources if isinstance(item, dict)] if isinstance(sources, list) else []
     )
     if isinstance(check, dict):
-        places += [(check, "probes"), (check, "before")]
+        places += [(check, "probes"), (check, "before"), (check, "ifeval")]
     for holder, key in places:
         if isinstance(holder.get(key), str):
             holder[key] = os.path.normpath(directory / os.path.expanduser(holder[key]))

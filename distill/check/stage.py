@@ -144,6 +144,7 @@ def judge_run(
     limits: Mapping[str, float | None],
     before: Path | None,
     root: Path | None,
+    ifeval: Path | None,
     pilot: bool,
     steps: Sequence[Step],
     seeds: int,
@@ -190,11 +191,21 @@ def judge_run(
     scores = scored(work, "scores.jsonl", test, arms, by_arm, inputs, tell)
     others = other_seeds(work, test, claim, inputs, seeds, tell) if claim in arms else []
     beside = measure(
-        work, asked, by_arm, clean, wanted=wanted, before=before, root=root, inputs=inputs, tell=tell
+        work,
+        asked,
+        by_arm,
+        clean,
+        wanted=wanted,
+        before=before,
+        root=root,
+        ifeval=ifeval,
+        inputs=inputs,
+        tell=tell,
     )
     manifest = json.loads((work.dataset / MANIFEST).read_bytes())
     curve = json.loads((work.out / "train" / "curve.json").read_bytes())
     extra = json.loads((work.out / "probes.notes.json").read_bytes())
+    notes += curve.get("notes", [])  # of the training: passes that did not fit
     if opened.times > 1:
         notes.append(
             f"the test probes were asked of {opened.times} adapters: what the earlier ones taught may have "

@@ -1,4 +1,4 @@
-"""The commands of an adapter's life: verify, trace, promote, rollback, gc, forget, port, merge.
+"""The commands of an adapter's life: verify, trace, promote, rollback, gc, forget, port, merge, export.
 
 They are given a run directory, which knows its recipe. What needs torch is imported inside.
 """
@@ -6,7 +6,7 @@ They are given a run directory, which knows its recipe. What needs torch is impo
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -157,3 +157,20 @@ def merge(
     words.show_merged(place)
     if not report.passed:
         raise typer.Exit(Exit.BELOW)
+
+
+@app.command(epilog="distill export runs/quickstart --to gguf")
+@faults("distill")
+def export(
+    run: RunPath,
+    to: Annotated[Literal["gguf"], typer.Option(metavar="FORM", help="gguf: a LoRA for llama.cpp.")] = "gguf",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where it is written; RUN/gguf/adapter.gguf by default."),
+    ] = None,
+) -> None:
+    """Write the adapter in the form of another program: a GGUF file that llama.cpp loads beside its base."""
+    from distill.life.export import export as written
+
+    place = out or run / to / "adapter.gguf"
+    words.show_exported(place, written(run, place))

@@ -126,3 +126,11 @@ def show_text(text: str, path: Path) -> None:
 
 def show_merged(place: Path) -> None:
     screen.console().print(f"merged model: {place}, judged in {place}/judged/report.html", markup=False)
+
+
+def show_exported(place: Path, commands: Sequence[str]) -> None:
+    """Where the adapter was written, and what uses it."""
+    out = screen.console()
+    out.print(f"adapter for llama.cpp: {place}\nuse it with:", markup=False)
+    for command in commands:
+        out.print(f"  {command}", markup=False, soft_wrap=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from distill.check.beside.ifeval import Followed
 from distill.check.beside.locality import Missed, NearMiss
 from distill.check.retention import Sample, mean_interval, summary
 from distill.report.model import Forgetting, Gate, Interval, Summary
@@ -149,3 +150,17 @@ def returns(gap: Interval | None, bound: float | None, margin: float | None) -> 
         return Gate(name="memory returns", value=gap, bound=None, passed=None, words=words)
     words += f"; {points(-margin)} allowed"
     return Gate(name="memory returns", value=gap, bound=margin, passed=bound > -margin, words=words)
+
+
+def ifeval(found: Sequence[tuple[Followed, Followed]], most: float | None) -> Gate:
+    """Share of IFEval's prompts that the base follows and the adapter does not, less those the other way
+    round. By prompt and to the letter; the loose shares are said beside it."""
+    strictly = np.array([(a.strictly, b.strictly) for a, b in found], dtype=float)
+    loosely = np.array([(a.loosely, b.loosely) for a, b in found], dtype=float).mean(0)
+    lost = mean_interval(strictly[:, 0] - strictly[:, 1], seed=0)
+    before, after = strictly.mean(0)
+    words = (
+        f"{percent(after)} of {len(found)} prompts of IFEval followed, {percent(before)} by the base: "
+        f"{points(-lost.value)}; loosely {percent(loosely[1])} and {percent(loosely[0])}"
+    )
+    return _at_most("instructions", lost, most, words)

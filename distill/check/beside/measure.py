@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distill.check.beside import gates
+from distill.check.beside import ifeval as following
 from distill.check.beside.forgetting import forgetting
+from distill.check.beside.ifeval import Followed
 from distill.check.beside.likelihood import divergence, log_probabilities
 from distill.check.beside.locality import Missed, NearMiss, missed, near_misses
 from distill.check.beside.stale import (
@@ -27,7 +29,7 @@ from distill.check.beside.stale import (
 )
 from distill.check.probes import Probe
 from distill.check.scorers import abstains
-from distill.records import Header, Record, digest, digest_of, write_json
+from distill.records import Header, Record, digest, digest_file, digest_of, write_json
 from distill.report.model import Forgetting, Gate
 from distill.stage import fresh
 from distill.synth.families import FAMILIES
@@ -53,6 +55,7 @@ class Measured(Record):
     stale: dict[str, tuple[bool, bool]] | None = None
     changed: int = 0
     in_git: int = 0
+    ifeval: tuple[tuple[Followed, Followed], ...] = ()
 
 
 def measure(
@@ -64,12 +67,14 @@ def measure(
     wanted: Sequence[str],
     before: Path | None,
     root: Path | None,
+    ifeval: Path | None,
     inputs: Mapping[str, str],
     tell: Tell,
 ) -> Measured:
     """What the gates `wanted` are about. `asked` are the questions of training, `before` an earlier run;
     where it is None, what this run judged last. `root` is what the memory's paths start from: what its files
-    said at earlier commits counts as well. Raises RecordError where `before` holds no units.
+    said at earlier commits counts as well. `ifeval` is a file of IFEval's prompts. Raises RecordError where
+    `before` holds no units or a line of `ifeval` is no prompt.
     """
     path = work.out / "gates.json"
     now = [*work.units, *work.others]
@@ -78,6 +83,8 @@ def measure(
     in_git = in_history(root, _paths(work.out), now, since) if root and "stale" in wanted else []
     gone = digest_of([bool(past), *(old.id for old, _ in (*since, *in_git))])
     said = {**inputs, "gates": ",".join(wanted), "before": gone}
+    if ifeval:
+        said["ifeval"] = digest_file(ifeval)
     if fresh(path, said):
         return Measured(**json.loads(path.read_bytes())["measured"])
     found: dict[str, object] = {}
@@ -95,6 +102,8 @@ def measure(
     if past or in_git:
         found["stale"] = _stale(work, by_arm, probes, [*since, *in_git])
         found["changed"], found["in_git"] = len(since) + len(in_git), len(in_git)
+    if ifeval:
+        found["ifeval"] = _followed(work, by_arm, ifeval, tell)
     result = Measured.model_validate(found)
     write_json(path, {"inputs": said, "measured": result.model_dump(mode="json")})
     return result
@@ -103,14 +112,15 @@ def measure(
 def gates_of(
     found: Measured, wanted: Sequence[str], limits: Mapping[str, float | None], since: str
 ) -> tuple[Gate, ...]:
-    """The gates on what was measured, in the order of `wanted`, without that on forgetting."""
+    """The gates on what was measured, in the order of `wanted`, without that on forgetting; IFEval last."""
     made: dict[str, Callable[[], Gate]] = {
         "divergence": lambda: gates.divergence(found.divergence, limits["divergence"]),
         "false_claims": lambda: gates.false_claims(found.forgetting, limits["false_claims"]),
         "locality": lambda: gates.locality(found.near, found.missed, limits["locality"]),
         "stale": lambda: gates.stale(found.stale, found.changed, limits["stale"], since, found.in_git),
     }
-    return tuple(made[name]() for name in wanted if name in made)
+    told = [made[name]() for name in wanted if name in made]
+    return (*told, gates.ifeval(found.ifeval, limits["ifeval"])) if found.ifeval else tuple(told)
 
 
 def _unrelated(
@@ -172,3 +182,18 @@ def _stale(
 
     found = prefers_old(asked, of("weights"), of("none"))
     return {digest(unit): held for unit, held in found.items()}
+
+
+def _followed(
+    work: Work, by_arm: Mapping[str, Reader], path: Path, tell: Tell
+) -> tuple[tuple[Followed, Followed], ...]:
+    """Which of IFEval's prompts the base and the adapter follow. Answers may be longer than the memory's."""
+    prompts = following.prompts_of(path)
+    asked = [one.prompt for one in prompts]
+    said = []
+    for arm in ("none", "weights"):
+        tell(f"IFEval, arm {arm}", 0, len(asked))
+        made = by_arm[arm].answer(asked, max(work.limit, following.LONGEST), batch_size=work.batch_size)
+        said.append([answer.text for answer in made])
+        tell(f"IFEval, arm {arm}", len(asked), len(asked))
+    return following.compared(prompts, *said)
