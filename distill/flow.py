@@ -6,8 +6,9 @@ Not covered: the stages themselves (`work.py`), reading and planning (in `cli.py
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,16 +28,18 @@ from distill.plan import away
 from distill.planned import keep
 from distill.recipe import Recipe, recipe_digest
 from distill.records import Plan, digest_file, digest_of, write_json
-from distill.report import Report
+from distill.report import Report, write_report
 from distill.screen import warn
 from distill.stage import Run, inputs_of
-from distill.synth.generate import Question, Teacher
+from distill.synth.dataset import Question
+from distill.synth.generate import Teacher
 from distill.synth.server import ServerTeacher
+from distill.synth.teacher import Reader
 from distill.synth.teachers import LocalTeacher, ServedTeacher
 from distill.train.adapter import AdapterCard, load_adapter
 from distill.train.loop import default_lr
 from distill.train.model import Base, load_base
-from distill.train.ranks import leader_first, leads, spreads
+from distill.train.ranks import leader_first, leads, led, spreads
 from distill.work import (
     Work,
     fits,
@@ -164,22 +167,34 @@ def _teacher(job: Job) -> Teacher:
     if synth.teacher == "local":
         return LocalTeacher(work.base, work.memory, synth.top_k, work.limit, work.batch_size)
     server = ServerTeacher(synth.endpoints, synth.model or job.said.base.model)
-    return ServedTeacher(server, work.base, work.memory, synth.top_k, work.limit, work.batch_size)
+    trust = synth.targets == "server"
+    return ServedTeacher(server, work.base, work.memory, synth.top_k, work.limit, work.batch_size, trust)
 
 
-def synth(job: Job, bars: Bars, only: str | None = None, given: Given | None = None) -> dict[str, Any]:
+def synth(job: Job, bars: Bars, only: str | None = None, given: Given | None = None) -> dict[str, Any] | None:
     """Probes, then the self-study; the dataset's manifest. With `only`, the command that makes them: raises
-    StaleError where they are not up to date. With `given`, nothing is asked but that."""
+    StaleError where they are not up to date. With `given`, nothing is asked but that. None in a process that
+    does not lead: it answers its share of what the leader asks."""
+    if only:
+        return _synth(job, bars, only)
+    return led(
+        lambda: _synth(job, bars, given=given), functools.cache(lambda key: Reader(job.work.base, *key))
+    )
+
+
+def _synth(job: Job, bars: Bars, only: str | None = None, given: Given | None = None) -> dict[str, Any]:
     s = job.said.synth
     return synthesise(
         job.work,
         _probes(job, bars, only, given),
         lambda: _teacher(job),
         settings=recipe_digest(job.said, "synth", "seed"),
-        source=[s.teacher, s.model, s.top_k],
+        source=[s.teacher, s.model, s.top_k, s.targets],
         per_unit=s.per_unit,
         families=s.families,
         replay=s.replay,
+        near=s.near,
+        reading=s.reading,
         temperature=s.temperature,
         tell=bars.tell,
         more=job.repair.more,
@@ -257,9 +272,13 @@ def repair(job: Job, bars: Bars) -> Job:
     return job
 
 
-def check(job: Job, bars: Bars) -> Report:
-    """The report on the adapter that `train` has loaded, and the manifest that leads to it."""
+def check(job: Job, bars: Bars, more: Callable[[Report], Report] | None = None) -> Report:
+    """The report on the adapter that `train` has loaded, and the manifest that leads to it. `more` gives the
+    report with what else is to be in it."""
     report = judged(job, bars)
+    if more:
+        report = more(report)
+        write_report(report, job.work.out)
     write_manifest(job.work.out, _root(job.said))
     return report
 

@@ -143,6 +143,14 @@ class Synth(Section):
     """Share of samples that are not about the memory, to keep the base's skills. Raise it when forgetting
     shows.
     """
+    near: Share = 0.1
+    """Share of the questions that are asked once more about a name that the memory does not know, to be
+    answered as the base does. Raise it when locality fails.
+    """
+    reading: Share = 0.1
+    """Share of the questions that are asked once more with other values in context, to be answered from
+    there. Raise it when the adapter disturbs what stays in context.
+    """
     temperature: Annotated[float, Field(ge=0)] = 0.7
     """How freely questions are written. Raise when many duplicates are filtered, lower when many are
     nonsense.
@@ -159,6 +167,10 @@ class Synth(Section):
     """Base URLs of the servers for `teacher: openai`, used in turn. More are faster."""
     model: str | None = None
     """The model's name on those servers, where it is not `base.model`."""
+    targets: Literal["server", "local"] = "server"
+    """Of served answers. `server`: the log-probabilities that the server gives, where it gives top_k of them and
+    they are the base's; else, as with `local`, the base scores the answers here, which takes longer.
+    """
 
 
 class Train(Section):

@@ -32,8 +32,8 @@ from distill.records import (
 )
 from distill.stage import fresh, require
 from distill.synth.cache import Cache, code
-from distill.synth.dataset import MANIFEST, read_dataset
-from distill.synth.generate import Question, Teacher, self_study
+from distill.synth.dataset import MANIFEST, Question, read_dataset
+from distill.synth.generate import Teacher, self_study
 from distill.synth.teacher import Reader
 from distill.train.adapter import AdapterCard, add_lora, load_adapter, save_adapter
 from distill.train.loop import train
@@ -94,7 +94,7 @@ class Work:
         return digest_of([code(), self.inputs["base"], self.inputs["template"], self.limit])
 
     def cache(self, stage: str, owner: str) -> Cache:
-        return Cache(self.out / "cache", owner, stage)
+        return Cache(self.out / "cache", owner, stage, self.batch_size)
 
     def answers(
         self,
@@ -201,6 +201,8 @@ def synthesise(
     per_unit: int,
     families: Sequence[str],
     replay: float,
+    near: float,
+    reading: float,
     temperature: float,
     tell: Tell,
     more: Sequence[Mapping[str, int]] = (),
@@ -233,6 +235,10 @@ def synthesise(
         per_unit=per_unit,
         families=families,
         replay=replay,
+        near=near,
+        reading=reading,
+        residual=work.residual,
+        left={u.id: u.statement for u in work.others if work.places.get(u.id) == "tokens"},
         temperature=temperature,
         seed=work.seed,
         more=more,
@@ -339,7 +345,12 @@ def train_adapter(
     )
     write_json(
         work.place / "train" / "curve.json",
-        {"losses": state.losses, "looks": state.looks, "best_step": state.best_step},
+        {
+            "losses": state.losses,
+            "looks": state.looks,
+            "best_step": state.best_step,
+            "notes": state.notes,
+        },
     )
     save_adapter(work.base, best, work.adapter, card, title)
     work.base.model = work.base.model.unload()

@@ -19,7 +19,7 @@ from distill.life import port as porting
 from distill.life.gc import collect
 from distill.report import Report
 from distill.stage import inputs_of
-from distill.synth.generate import Question
+from distill.synth.dataset import Question
 from distill.synth.teacher import Reader
 
 
@@ -50,8 +50,8 @@ def forget(run: Path, unit: str, bars: Bars) -> tuple[Report, tuple[Any, ...]]:
     return report, (result, dropped, versions)
 
 
-def port(run: Path, to: str, out: Path, bars: Bars) -> tuple[Report, str]:
-    """Builds `out` for another base with the questions of a run; its report, and the comparison of both."""
+def port(run: Path, to: str, out: Path, bars: Bars) -> Report:
+    """Builds `out` for another base with the questions of a run; its report, which compares both bases."""
     said = planned.reopen(run)
     old = porting.carried(run, to, out)
     base, synth = (
@@ -60,13 +60,16 @@ def port(run: Path, to: str, out: Path, bars: Bars) -> tuple[Report, str]:
     )
     new = said.model_copy(update={"out": out, "base": base, "synth": synth})
     job = flow.prepare(new, *planned.guarded_by(new, planned.planned(new, _command, redo=True)))
-    questions = [Question(unit=u, family=f, text=t, seed=s) for u, f, t, s in old.questions]
-    manifest = flow.synth(job, bars, given=(old.probes, questions))
+    questions = [Question(unit=u, family=f, text=t, seed=s, context=c) for u, f, t, s, c in old.questions]
+    flow.synth(job, bars, given=(old.probes, questions))
     flow.train(job, bars)
-    report = flow.check(job, bars)
-    text = porting.compared(old, report, job.work.base.name, manifest["kept"])
-    porting.write(out, text)
-    return report, text
+
+    def compared(report: Report) -> Report:
+        tables = porting.compared(old, run, out, report, job.work.base.name)
+        carried = {"carried over from": f"{old.base}, {len(questions)} questions", **report.synthesis}
+        return report.model_copy(update={"tables": tables, "synthesis": carried})
+
+    return flow.check(job, bars, compared)
 
 
 def merge(run: Path, place: Path, bars: Bars) -> Report:

@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -33,9 +33,17 @@ from distill.records import Header, Record, append_record, digest_of, resume_jso
 from distill.synth.dataset import join, pack
 from distill.synth.teacher import Answer
 
-PIECE = 128  # questions of one piece: what a kill can cost
-CODE = ("synth/cache.py", "synth/teacher.py", "synth/teachers.py", "train/targets.py", "train/model.py")
+PIECE = 128  # questions of one piece, unless a batch holds more: what a kill can cost
+CODE = (
+    "synth/cache.py",
+    "synth/teacher.py",
+    "synth/teachers.py",
+    "synth/logprobs.py",
+    "train/targets.py",
+    "train/model.py",
+)
 Tell = Callable[[int, int], None]  # done, in all
+Asked = TypeVar("Asked", str, tuple[str, str])
 
 
 class Texts(Record):
@@ -64,9 +72,11 @@ def code() -> str:
 
 class Cache:
     """The cache of one run. `owner` is the digest of the stage that works now: what another stage left open
-    is kept as it is."""
+    is kept as it is. `batch` is how many questions the model is asked at once: no piece holds fewer, where
+    there are more."""
 
-    def __init__(self, folder: Path, owner: str, stage: str) -> None:
+    def __init__(self, folder: Path, owner: str, stage: str, batch: int = 1) -> None:
+        self.piece = max(PIECE, batch)
         self.folder, self.open, self.stage = folder, folder / "open", stage
         self.used: dict[str, None] = {}
         self.made: Counter[str] = Counter()
@@ -105,7 +115,7 @@ class Cache:
             header = Header(kind="written", inputs={"wanted": digest_of([keys[p] for p in missing])})
             there = resume_jsonl(path, header, Texts)
             at = done = 0
-            for piece in _pieces(missing, times):
+            for piece in _pieces(missing, times, self.piece):
                 asked = [prompt for prompt in piece for _ in range(times[prompt])]
                 known = there[at : at + len(piece)]
                 if len(known) < len(piece):
@@ -127,20 +137,21 @@ class Cache:
     def answer(
         self,
         name: str,
-        questions: Sequence[str],
+        questions: Sequence[Asked],
         depends: Sequence[Sequence[Any]],
-        answer: Callable[[list[str]], list[Answer]],
+        answer: Callable[[list[Asked]], list[Answer]],
         tell: Tell = lambda done, total: None,
     ) -> list[Answered]:
-        """One answer a question with its targets, in their order; `depends` has what each depends on."""
+        """One answer a question with its targets, in their order; `depends` has what each depends on. A
+        question is a text, or a text and what is in context."""
         keys = [digest_of([*what, question]) for what, question in zip(depends, questions, strict=True)]
         self.used.update(dict.fromkeys(keys))
         wanted = dict(zip(keys, questions, strict=True))
         missing = [key for key in wanted if key not in self._answers]
         where = {key: self._answers[key] for key in wanted if key in self._answers}
-        for at in range(0, len(missing), PIECE):
+        for at in range(0, len(missing), self.piece):
             tell(at, len(missing))
-            piece = missing[at : at + PIECE]
+            piece = missing[at : at + self.piece]
             path = self.open / f"{name}-{at:06d}.safetensors"
             if keys_of(path) != piece:
                 write_part(path, piece, answer([wanted[key] for key in piece]))
@@ -248,16 +259,17 @@ def prune(folder: Path, keep: Callable[[str, Sequence[str]], bool]) -> tuple[int
     return dropped, freed
 
 
-def _pieces(prompts: Sequence[str], times: Counter[str]) -> Iterator[list[str]]:
-    """Prompts in pieces of `PIECE` askings or a little more."""
+def _pieces(prompts: Sequence[str], times: Counter[str], most: int) -> Iterator[list[str]]:
+    """Prompts in pieces of at most so many askings, so that they fill whole batches; a prompt that is asked
+    more often is a piece of its own."""
     piece: list[str] = []
     held = 0
     for prompt in prompts:
-        piece.append(prompt)
-        held += times[prompt]
-        if held >= PIECE:
+        if piece and held + times[prompt] > most:
             yield piece
             piece, held = [], 0
+        piece.append(prompt)
+        held += times[prompt]
     if piece:
         yield piece
 

@@ -26,7 +26,8 @@ CONVERSATIONS, TARGETS, MANIFEST = "conversations.parquet", "targets.safetensors
 
 
 class Conversation(Record):
-    """One question of a unit and the teacher's answer to it."""
+    """One question of a unit and the teacher's answer to it. `context` is what the student has in context as
+    well: nothing, or a twin of some lines of the memory."""
 
     units: tuple[str, ...]
     family: str
@@ -34,6 +35,17 @@ class Conversation(Record):
     answer: str
     teacher: str
     seed: int
+    context: str = ""
+
+
+class Question(Record):
+    """One written question of a unit, or of none; asked with the memory in context, or with `context`."""
+
+    unit: str
+    family: str
+    text: str
+    seed: int
+    context: str = ""
 
 
 def pack(answers: Sequence[Answer]) -> dict[str, torch.Tensor]:

@@ -19,6 +19,9 @@ FAMILIES: dict[str, str] = {
     "replay": "Write one request that has nothing to do with any memory.",
 }
 
+BESIDE = ("replay", "near", "reading")
+"""Families that no unit is taught by: they are asked without the memory, or with another one in context."""
+
 PROBE = 'Write one exam question whose answer is "{span}", from this line of the memory: {line}'
 """Probes are asked for in other words than training questions, so that a base model answers with other
 forms."""

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from distill.errors import ModelError
-from distill.records import Record
+from distill.synth.beside import excerpt_questions, near_questions, residual_prompts
 from distill.synth.cache import Answered, Cache
 from distill.synth.coverage import coverage, next_questions
-from distill.synth.dataset import Conversation, join, write_dataset
+from distill.synth.dataset import Conversation, Question, join, write_dataset
 from distill.synth.evidence import Evidence
-from distill.synth.families import FAMILIES
+from distill.synth.families import BESIDE, FAMILIES
 from distill.synth.filter import abstained, asked, bad_answer, bad_question, misquotes
 from distill.synth.teacher import Answer
 
@@ -42,16 +42,9 @@ class Teacher(Protocol):
         self, prompts: Sequence[str], with_memory: bool, temperature: float, seed: int
     ) -> list[str]: ...
 
-    def answer(self, questions: Sequence[str], with_memory: bool) -> list[Answer]: ...
-
-
-class Question(Record):
-    """One written question of a unit, or of none."""
-
-    unit: str
-    family: str
-    text: str
-    seed: int
+    def answer(
+        self, questions: Sequence[str], with_memory: bool, contexts: Sequence[str] | None = None
+    ) -> list[Answer]: ...
 
 
 MORE = 50  # seeds between a first question and one of the extra ones
@@ -89,6 +82,10 @@ def self_study(
     per_unit: int,
     families: Sequence[str],
     replay: float,
+    near: float,
+    reading: float,
+    residual: str,
+    left: Mapping[str, str],
     temperature: float,
     seed: int,
     more: Sequence[Mapping[str, int]] = (),
@@ -102,6 +99,10 @@ def self_study(
     Args:
         statements: unit id -> statement, of the units that go to weights.
         memory: what the teacher has in context; used here to judge faithfulness.
+        near: share of the questions that are asked once more about another name, without a memory.
+        reading: share of the questions that are asked once more with a twin of some lines in context; a
+            statement that stays in context gets as many questions about twins of it as share of `per_unit`.
+        residual: what stays in context; `left` the statements of its units, by id.
         context: digest of base, template and limits: what else a text of this teacher depends on.
         more: samples beyond `per_unit`, by unit, in rounds; more freely written, none that abstains.
         given: questions to answer instead of writing any.
@@ -128,8 +129,8 @@ def self_study(
         _keep(study, name, _asked(study, name, jobs, True, FREER * temperature, seed + MORE + number), True)
     count = round(replay * sum(study.kept.values()))
     if given is not None:
-        _keep(study, "0", [q for q in given if q.family != "replay"], True)
-        _keep(study, "replay", [q for q in given if q.family == "replay"], False)
+        _keep(study, "0", [q for q in given if q.family not in BESIDE], True)
+        _keep(study, "replay", [q for q in given if q.family in BESIDE], False)
         study.asked = len(given)
     elif count:
         wanted = round(count * 1.2 + 0.5)
@@ -139,6 +140,18 @@ def self_study(
         order = random.Random(f"{seed} replay").sample(range(times), times)
         _keep(study, "replay", [written[at] for at in sorted(order[:wanted])], False)
     _balance(study)
+    if given is None:
+        about = (study.conversations, statements, memory)
+        _keep(study, "near", near_questions(*about, near, seed), False)
+        _keep(study, "reading", excerpt_questions(*about, reading, seed), False)
+        count = round(2 * reading * per_unit)
+        prompts = residual_prompts(residual, left, memory, count, families, seed)
+        written = _asked(study, "residual", [job for job, _ in prompts], True, temperature, seed)
+        reads = [
+            q.model_copy(update={"family": "reading", "context": context})
+            for q, (_, context) in zip(written, prompts, strict=True)
+        ]
+        _keep(study, "residual", reads, False)
     if not study.conversations:
         why = ", ".join(f"{count} {reason}" for reason, count in study.dropped.most_common(3))
         raise ModelError(
@@ -193,12 +206,16 @@ def _keep(study: _Study, name: str, written: Sequence[Question], with_memory: bo
     """Answers what is new of one round, and keeps what passes."""
     fresh: list[Question] = []
     for q in written:
-        key = asked(q.text)
+        key = asked(q.text) + q.context
         reason = (
             bad_question(q.text)
             or ("duplicate question" if key in study.seen else None)
             or ("too close to a probe" if study.collides(q.text) else None)
-            or (misquotes(q.text, study.memory, q.family == "abstain") if with_memory else None)
+            or (
+                misquotes(q.text, q.context or study.memory, q.family == "abstain")
+                if with_memory or q.context
+                else None
+            )
         )
         study.seen.add(key)
         if reason:
@@ -207,16 +224,22 @@ def _keep(study: _Study, name: str, written: Sequence[Question], with_memory: bo
             fresh.append(q)
     answers = study.cache.answer(
         name,
-        [q.text for q in fresh],
+        [(q.text, q.context) for q in fresh],
         [_depends(study, q, with_memory) for q in fresh],
-        lambda questions: study.teacher.answer(questions, with_memory),
+        lambda pairs: study.teacher.answer(
+            [text for text, _ in pairs],
+            with_memory,
+            [c for _, c in pairs] if any(c for _, c in pairs) else None,
+        ),
         lambda done, total: study.tell(f"{_words(name)}: answers", done, total),
     )
     for q, a in zip(fresh, answers, strict=True):
-        reason = bad_answer(q.text, a.text, a.ended, study.memory, faithful=with_memory)
-        if not reason and q.family not in ("abstain", "replay") and abstained(a.text):
+        reason = bad_answer(
+            q.text, a.text, a.ended, q.context or study.memory, faithful=with_memory or bool(q.context)
+        )
+        if not reason and q.family not in ("abstain", "replay", "near") and abstained(a.text):
             reason = "the teacher does not know the answer"
-        about = study.statements.get(q.unit, "") if q.family != "abstain" else ""
+        about = study.statements.get(q.unit, "") if q.family not in ("abstain", *BESIDE) else ""
         if not reason and about and study.evidence.astray(a.text, about):
             reason = "answers with the words of another unit"
         if reason:
@@ -231,9 +254,10 @@ def _keep(study: _Study, name: str, written: Sequence[Question], with_memory: bo
                 answer=a.text,
                 teacher=study.teacher.name,
                 seed=q.seed,
+                context=q.context,
             )
         )
-        if q.unit and q.family != "abstain":  # what abstains says nothing of the unit
+        if q.unit and q.family not in ("abstain", *BESIDE):  # what abstains says nothing of the unit
             study.kept[q.unit] += 1
 
 

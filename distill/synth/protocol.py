@@ -29,14 +29,26 @@ MENDS = {
     413: ("finds the conversation too large", "distill a smaller memory, or raise the server's limit"),
 }
 MODEL_FAULTS = frozenset({400, 404, 422})
+UNSCORED = frozenset({400, 422, 500, 501})
+"""Statuses with which servers refuse to give log-probabilities."""
+WHOLE = frozenset({"stop", "eos", "eos_token"})
+BROKEN = frozenset({"abort", "error"})
+"""Reasons to finish: the model's own end, and the server's faults. After any other an answer is cut off."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer. `truncated`: the server stopped it at `max_tokens` or at the end of its context."""
+    """One answer. `truncated`: it is not said to be whole; mostly it is stopped at `max_tokens`.
+
+    `scores` and the ids are as the server gave them, unread; None where it did not.
+    """
 
     text: str = field(repr=False)
     truncated: bool
+    endpoint: str = ""  # who answered, as it may be printed
+    scores: Any = field(default=None, repr=False)  # `logprobs` of the choice
+    ids: Any = field(default=None, repr=False)
+    prompt_ids: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -80,13 +92,19 @@ def headers(api_key: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {api_key.strip()}"}
 
 
-def request_body(model: str, messages: list[dict], max_tokens: int, temperature: float, seed: int) -> dict:
+def request_body(
+    model: str, messages: list[dict], max_tokens: int, temperature: float, seed: int, scores: int = 0
+) -> dict:
+    """With `scores`, so many log-probabilities a token are asked for, and token ids in the words of vLLM and
+    SGLang; llama.cpp gives ids unasked."""
+    asked = {"logprobs": True, "top_logprobs": scores, "return_tokens_as_token_ids": True}
     return {
         "model": model,
         "messages": messages,
         "max_tokens": max_tokens,
         "temperature": temperature,
         "seed": seed,
+        **({**asked, "return_token_ids": True} if scores else {}),
     }
 
 
@@ -110,19 +128,24 @@ async def ask(client: httpx2.AsyncClient, url: str, body: dict) -> Reply | Fault
 def read_reply(content: bytes) -> Reply | Fault:
     """The answer in a chat completion."""
     try:
-        choice = json.loads(content)["choices"][0]
+        whole = json.loads(content)
+        choice = whole["choices"][0]
         message, finish = choice["message"], choice.get("finish_reason")
         text = message["content"] if message.get("content") is not None else ""
         tools = message.get("tool_calls")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        text, tools, finish = None, None, None
+        whole, choice, text, tools, finish = {}, {}, None, None, None
     if not isinstance(text, str):
         return Fault(
             "answers with something that is no chat completion", mend="see that synth.endpoints end in /v1"
         )
     if tools and not text:
         return Fault("turns answers into tool calls", mend="start it without a parser for tool calls")
-    return Reply(text, truncated=finish == "length")
+    if finish in BROKEN:
+        return Fault("broke off its answer", again=True)
+    ids = choice.get("token_ids")
+    scores, prompt = choice.get("logprobs"), whole.get("prompt_token_ids")
+    return Reply(text, finish not in WHOLE, scores=scores, ids=ids, prompt_ids=prompt)
 
 
 def read_fault(response: httpx2.Response) -> Fault:

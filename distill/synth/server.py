@@ -4,7 +4,7 @@ Covers several endpoints used in turn, a bound on requests in flight, retries wi
 endpoints that die. A memory may hold secrets: no error, log line or `repr` of this module holds a prompt, an
 answer, a key or a server's own words.
 
-Not covered: token ids and targets (the local base model scores the text), streaming, tool calls as objects.
+Not covered: what log-probabilities mean (`logprobs.py`), streaming, tool calls as objects.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx2
 
@@ -37,6 +37,7 @@ class Endpoint:
     failed_at: float = 0.0
     rest_until: float = 0.0
     dropped: bool = False
+    scores: bool | None = None  # whether it gives log-probabilities; None: not known yet
 
     @property
     def name(self) -> str:
@@ -91,14 +92,17 @@ class ServerTeacher:
         temperature: float = 0.0,
         seed: int = 0,
         progress: Callable[[int], object] | None = None,
+        scores: int = 0,
     ) -> list[Reply]:
         """One reply for each conversation, in order; `progress` is told how many are there.
 
         Conversation number i is sent with `seed + i`: equal prompts get different answers, a rerun asks the
-        same. Raises ModelError, then nothing is left running. Must not be called from inside an event loop.
+        same. With `scores`, so many log-probabilities a token are asked for; a server that refuses is asked
+        without. Raises ModelError, then nothing is left running. Must not be called from inside an event
+        loop.
         """
         progress = progress or (lambda done: None)
-        return asyncio.run(self._all(conversations, max_tokens, temperature, seed, progress))
+        return asyncio.run(self._all(conversations, max_tokens, temperature, seed, progress, scores))
 
     async def _all(
         self,
@@ -107,6 +111,7 @@ class ServerTeacher:
         temperature: float,
         seed: int,
         progress: Callable[[int], object],
+        scores: int,
     ) -> list[Reply]:
         """Let `concurrency` workers take conversations from one queue. The first error stops them all."""
         replies: dict[int, Reply] = {}
@@ -115,8 +120,10 @@ class ServerTeacher:
 
         async def work(client: httpx2.AsyncClient) -> None:
             for index, messages in waiting:
-                body = protocol.request_body(self.model, messages, max_tokens, temperature, seed + index)
-                replies[index] = await self._one(client, body)
+                said = (self.model, messages, max_tokens, temperature, seed + index)
+                replies[index] = await self._one(
+                    client, protocol.request_body(*said), protocol.request_body(*said, scores)
+                )
                 progress(len(replies))
 
         async with httpx2.AsyncClient(headers=self._headers, timeout=self.timeout, limits=limits) as client:
@@ -130,12 +137,14 @@ class ServerTeacher:
                 await asyncio.gather(*workers, return_exceptions=True)
         return [replies[index] for index in range(len(conversations))]
 
-    async def _one(self, client: httpx2.AsyncClient, body: dict) -> Reply:
-        """Ask until there is a reply, moving to the next endpoint after each failure."""
+    async def _one(self, client: httpx2.AsyncClient, plain: dict, scored: dict) -> Reply:
+        """Ask until there is a reply, moving to the next endpoint after each failure. An endpoint that
+        refuses what is `scored` is asked what is `plain`, now and from then on."""
         tries = 0
         while True:
             endpoint = await self._next()
             started = time.monotonic()
+            body = plain if endpoint.scores is False else scored
             try:
                 async with asyncio.timeout(self.longest):
                     result = await protocol.ask(client, endpoint.url, body)
@@ -143,7 +152,13 @@ class ServerTeacher:
                 result = Fault(f"takes longer than {self.longest:.0f} seconds for an answer", again=True)
             if isinstance(result, Reply):
                 endpoint.failures = 0
-                return result
+                endpoint.scores = endpoint.scores or (True if result.scores else endpoint.scores)
+                return replace(result, endpoint=endpoint.name)
+            asked = body is scored and scored != plain
+            if asked and endpoint.scores is None and result.status in protocol.UNSCORED:
+                endpoint.scores = False
+            if asked and endpoint.scores is False:
+                continue
             if not result.again:
                 raise await protocol.explain(client, endpoint.url, self.model, result)
             self._record(endpoint, result, started)

@@ -60,9 +60,13 @@ class Graph:
         """Bytes beside the weights: LoRA, its gradient and two moments in fp32, activations, logits. `step`:
         tokens of a whole optimizer step, of which a pass has no more."""
         tokens = min(choice.batch_tokens, step or choice.batch_tokens)
-        kept = self.saved[choice.checkpointing] + (self.layer if choice.checkpointing else 0.0)
         positions = min(LOGITS, tokens)
-        return round(16 * self.lora + kept * tokens + positions * self.vocabulary * 16)
+        kept = self.activations(choice.checkpointing) * tokens
+        return round(16 * self.lora + kept + positions * self.vocabulary * 16)
+
+    def activations(self, checkpointing: bool) -> float:
+        """Bytes a token that a pass keeps for the way back."""
+        return self.saved[checkpointing] + (self.layer if checkpointing else 0.0)
 
     def generating(self, prefix: int, rows: int, width: int) -> int:
         """Bytes beside the weights: the shared prefix, each row's own keys and values, logits in fp32."""

@@ -52,6 +52,7 @@ class State:
     risen: int = 0  # the step of the last look that was better than all before
     stopped: bool = False
     batch_tokens: int | None = None  # of a pass, where memory was used up and it had to be halved
+    notes: list[str] = field(default_factory=list)  # what the report is to say of it
 
 
 def order(n: int, batch: int, epochs: int, seed: int) -> list[list[int]]:
@@ -101,12 +102,13 @@ def batch_loss(
     told by length, not by id. `run` is the compiled inner model, where there is one; `packed` lays the
     sequences end to end, which the model must allow."""
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    run = inner.model if run is None else run  # what is compiled has no truth value
     whole = [s.prompt + s.ids for s in samples]
     width = max(map(len, whole))
     if packed:
-        hidden = hidden_states(inner, run or inner.model, whole, device)
+        hidden = hidden_states(inner, run, whole, device)
     else:
-        hidden = _padded(run or inner.model, whole, device, pad)
+        hidden = _padded(run, whole, device, pad)
     where, at = [], 0
     for s, ids in zip(samples, whole, strict=True):
         where += range(at + len(s.prompt) - 1, at + len(ids) - 1)
@@ -216,7 +218,9 @@ def train(
             if total is None:
                 optimizer.zero_grad(set_to_none=True)
                 release(base.device)
-                state.batch_tokens = _halved(samples, pieces, packed, say)
+                state.batch_tokens, note = _halved(samples, pieces, packed)
+                state.notes.append(note)
+                say(note)
         ranks.sum_gradients()
         total = ranks.sum(total)
         torch.nn.utils.clip_grad_norm_(params, 1.0)
@@ -251,6 +255,7 @@ def train(
                 },
             )
         progress(state.step, len(steps), total, recall)
+    state.notes = ranks.all_said(state.notes)
     return state, best
 
 
@@ -282,10 +287,9 @@ def _gradients(
     return total
 
 
-def _halved(
-    samples: Sequence[Sample], pieces: Sequence[Sequence[int]], packed: bool, say: Callable[[str], None]
-) -> int:
-    """Half of the tokens of the largest piece. Raises ModelError where no piece can be parted."""
+def _halved(samples: Sequence[Sample], pieces: Sequence[Sequence[int]], packed: bool) -> tuple[int, str]:
+    """Half of the tokens of the largest piece, and what there is to say. Raises ModelError where no piece can
+    be parted."""
     widths = [[len(samples[i].prompt) + len(samples[i].ids) for i in piece] for piece in pieces]
     sizes = [sum(w) if packed else len(w) * max(w) for w in widths]
     if max(map(len, pieces)) == 1:
@@ -294,11 +298,10 @@ def _halved(
             mend="hold the base in fewer bits (`--set base.quantize=nf4`), or lower synth.max_new_tokens",
         )
     half = max(1, max(sizes) // 2)
-    say(
+    return half, (
         f"the device's memory is used up by {max(sizes):,} tokens in one pass of training: it goes on with "
         f"{half:,}, and the result is the same"
     )
-    return half
 
 
 def _adapter(model: Any) -> dict[str, torch.Tensor]:

@@ -143,6 +143,11 @@ class Ranks:
             return value()
         return _told(value() if self.rank == 0 or self.spread else None)
 
+    def all_said(self, notes: list[str]) -> list[str]:
+        """The notes of all processes, each once."""
+        parts = _gathered(notes) if self.world > 1 else [notes]
+        return list(dict.fromkeys(note for part in parts for note in part))
+
     def _all(self, value: float, how: str) -> float:
         held = torch.tensor(value, dtype=torch.float64, device=self._device)
         torch.distributed.all_reduce(held, getattr(torch.distributed.ReduceOp, how))
@@ -188,10 +193,10 @@ def led(work: Callable[[], Any], helper: Callable[[Any], Any]) -> Any:
     return done
 
 
-def part(batches: Sequence[Any]) -> Sequence[Any]:
-    """This process's batches of a `shared` method. Batches are what they are in one process, so that what
-    comes out is the same."""
-    return batches[rank() :: world()] if _together else batches
+def part(rows: list[int], batch: int) -> list[int]:
+    """This process's rows of a `shared` method: every so many-th batch. Batches are what they are in one
+    process, so that what comes out is the same."""
+    return [row for at, row in enumerate(rows) if at // batch % world() == rank()] if _together else rows
 
 
 def shared(method: Method) -> Method:

@@ -13,6 +13,7 @@ import torch
 
 from distill.records import MemoryUnit
 from distill.synth.dataset import Conversation
+from distill.synth.families import BESIDE
 from distill.train.loop import Sample
 from distill.train.model import Base, prompt_ids
 
@@ -31,26 +32,28 @@ def samples_of(
 ) -> list[Sample]:
     """The student's prompt of each conversation and the teacher's ids and targets.
 
-    The student has no memory in context. A share `excerpts` of what is about the memory comes once more with
-    text of it in context: some lines that answer, some that do not, or all that the plan leaves in context,
-    a third each. Whoever deploys the adapter beside a memory asks that it still reads, and that it answers
-    what is not there.
+    The student has no memory in context, only what the conversation says. A share `excerpts` of what is about
+    the memory comes once more with text of it in context: half of them with all that the plan leaves in
+    context, as deployed, the others with some lines that answer or some that do not. Whoever deploys the
+    adapter beside a memory asks that it still reads, and that it answers what is not there.
     """
     spans = list(itertools.pairwise(targets["offsets"].tolist()))
     lines = [line for line in memory.split("\n") if line.strip()]
     told = {unit.id: unit.text.split("\n")[0] for unit in units}
     r = random.Random(f"{seed} excerpts")
     asked: list[tuple[Conversation, str | None, tuple[int, int]]] = [
-        (c, None, span) for c, span in zip(conversations, spans, strict=True)
+        (c, c.context or None, span) for c, span in zip(conversations, spans, strict=True)
     ]
-    about = [(c, span) for c, span in zip(conversations, spans, strict=True) if c.units]
+    about = [
+        (c, span) for c, span in zip(conversations, spans, strict=True) if c.units and c.family not in BESIDE
+    ]
     for number, (c, span) in enumerate(r.sample(about, round(excerpts * len(about)))):
-        if number % 3 == 2 and residual.strip():
+        if number % 4 > 1 and residual.strip():
             asked.append((c, residual, span))
             continue
         own = told.get(c.units[0], "")
         at = next((i for i, line in enumerate(lines) if own and own in line), 0)
-        start = max(0, (r.randrange(len(lines)) if number % 3 else at) - r.randrange(EXCERPT))
+        start = max(0, (r.randrange(len(lines)) if number % 2 else at) - r.randrange(EXCERPT))
         asked.append((c, "\n".join(lines[start : start + EXCERPT]), span))
     return [
         Sample(

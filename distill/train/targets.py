@@ -7,14 +7,14 @@ in the cache.
 
 Covers models whose layers are all full attention; others (sliding windows, linear attention) get their prefix
 as part of each row, which is slower and equal, and `why_not_shared` says so. A prefix that is larger than the
-memory left on the device is refused.
-Not covered: sharing of sliding-window and hybrid caches, offloading of a prefix that does not fit.
+memory left on the device is refused, or left with the host on request (`Held`).
+Not covered: sharing of sliding-window and hybrid caches.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -28,11 +28,48 @@ from distill.errors import ModelError
 from distill.screen import size
 from distill.train.device import device_name, free_memory, itemsize, release, used_up
 from distill.train.model import Base
+from distill.train.ranks import part
 
-Layers = list[tuple[torch.Tensor, torch.Tensor]]
+Layer = tuple[torch.Tensor, torch.Tensor]  # keys and values, (kv_heads, tokens, width)
 _ACTIVE: ContextVar[Layers | None] = ContextVar("prefix", default=None)
 _SCORES = 1 << 27  # most attention scores held at once; rows are taken in pieces beyond that
 _SCORES_CPU = 1 << 20  # what a processor's cache holds: pieces that fit take a fifth less time
+AT_ONCE = 3  # layers of a held prefix that are on the device: one is read, one comes, one may not be gone yet
+
+
+class Held:
+    """Layers that stay with the host. Each is moved to the device as it is read, the next one meanwhile."""
+
+    def __init__(self, layers: Sequence[Layer], device: torch.device):
+        gpu = device.type == "cuda"
+        self.device = device
+        self._layers = [tuple(x.pin_memory() if gpu else x for x in layer) for layer in layers]
+        self._beside = torch.cuda.Stream(device) if gpu else None
+        self._coming: tuple[int, Any] = (-1, None)
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __getitem__(self, index: int) -> Layer:
+        at, layer = self._coming
+        if at != index:
+            layer = self._moved(index)
+        if self._beside is not None:
+            now = torch.cuda.current_stream(self.device)
+            now.wait_stream(self._beside)
+            for x in layer:
+                x.record_stream(now)
+        following = (index + 1) % len(self)
+        self._coming = (following, self._moved(following))
+        return layer
+
+    def _moved(self, index: int) -> Layer:
+        with torch.cuda.stream(self._beside) if self._beside is not None else contextlib.nullcontext():
+            keys, values = (x.to(self.device, non_blocking=True) for x in self._layers[index])
+        return keys, values
+
+
+Layers = list[Layer] | Held
 
 
 def _attention(
@@ -153,32 +190,48 @@ def prefix_bytes(model: Any, tokens: int) -> int:
 
 @torch.no_grad()
 def build_prefix(base: Base, ids: list[int], chunk: int = 2048) -> Prefix:
-    """Runs the prefix through the model once, `chunk` tokens at a time. An empty prefix costs nothing.
+    """Runs the prefix through the model once, `chunk` tokens at a time. An empty prefix costs nothing. Where
+    the base says `offload`, its keys and values stay with the host.
 
-    Raises ModelError, with the figure, when it takes more memory than is left on the device.
+    Raises ModelError, with the figure, when it takes more memory than is left on the device or the host.
     """
     if not ids or not shareable(base.model):
         return Prefix(ids, None)
-    need, left = prefix_bytes(base.model, len(ids)), free_memory(base.device)
-    if need > left:
-        raise _too_large(base, len(ids), need, left)
-    cache = DynamicCache()
+    need, device = prefix_bytes(base.model, len(ids)), base.device
+    for place, takes in _places(base, need):
+        if takes > (left := free_memory(place)):
+            raise _too_large(base, len(ids), takes, left, place)
+    left, moves = free_memory(device), base.offload and device.type == "cuda"
+    cache = DynamicCache(config=base.model.config, offloading=True) if moves else DynamicCache()
     try:
         for i in range(0, len(ids), chunk):
             part = torch.tensor([ids[i : i + chunk]], device=base.device)
             base.model(input_ids=part, past_key_values=cache, use_cache=True, logits_to_keep=1)
     except RuntimeError as fault:
         if used_up(fault):
-            raise _too_large(base, len(ids), need, left) from fault
+            raise _too_large(base, len(ids), need, left, device) from fault
         raise
-    return Prefix(ids, [(layer.keys[0], layer.values[0]) for layer in cache.layers])  # type: ignore[union-attr, index]
+    if moves:
+        torch.cuda.synchronize(device)  # the last layers are still on their way
+    layers = [(layer.keys[0], layer.values[0]) for layer in cache.layers]  # type: ignore[union-attr, index]
+    return Prefix(ids, Held(layers, device) if base.offload else layers)
 
 
-def _too_large(base: Base, tokens: int, need: int, left: int) -> ModelError:
+def _places(base: Base, need: int) -> list[tuple[torch.device, int]]:
+    """The bytes of a prefix of `need` bytes that each of its places must have."""
+    if not base.offload:
+        return [(base.device, need)]
+    layers = base.model.config.get_text_config().num_hidden_layers
+    return [(base.device, need * min(AT_ONCE, layers) // layers), (torch.device("cpu"), need)]
+
+
+def _too_large(base: Base, tokens: int, need: int, left: int, place: torch.device) -> ModelError:
+    parts = "the part of the" if base.offload and place == base.device else "the"
+    spare = "" if base.offload else "leave them with the host (`--set base.offload=true`), "
     return ModelError(
-        f"the keys and values of the memory's {tokens:,} tokens take {size(need)}, and {size(left)} are left "
-        f"on {device_name(base.device)}",
-        mend="hold the base in fewer bits (`--set base.quantize=nf4`), give fewer `memory.sources`, "
+        f"{parts} keys and values of the memory's {tokens:,} tokens take {size(need)}, and {size(left)} are "
+        f"left on {device_name(place)}",
+        mend=f"{spare}hold the base in fewer bits (`--set base.quantize=nf4`), give fewer `memory.sources`, "
         "or take a device with more memory",
     )
 
@@ -265,11 +318,12 @@ def score(
     log-probabilities, (T,) tail.
 
     For answers that come from elsewhere (a server, a user's data). `prompts` are whole, prefix included. A
-    batch that uses up the device's memory is halved; what comes out does not depend on it.
+    batch that uses up the device's memory is halved; what comes out does not depend on it. Where several
+    processes score, None where a row is another's.
     """
     out: list[Any] = [None] * len(prompts)
     cut = len(prefix) if prefix.layers is not None else 0
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]) + len(answers[i]))
+    order = part(sorted(range(len(prompts)), key=lambda i: len(prompts[i]) + len(answers[i])), batch_size)
     pieces = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
     with reading(base, prefix):
         while pieces:

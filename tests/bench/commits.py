@@ -2,11 +2,11 @@
 
     python -m tests.bench.commits runs/commits
 
-96 made-up units in a git repository; half of them change over five commits (most get another value, some go
-and others come). After each commit `distill run` builds what changed, trains from the base and judges all
-arms and gates with the embedded model. FOLDER keeps the repository, the run and a report of each commit; a
-bench that was stopped goes on where it was. Printed: the verdict on arm `deployed`, every gate, and the stale
-facts.
+96 made-up units in a git repository, of which the plan leaves eight in context; half of them change over
+five commits (most get another value, some go and others come). After each commit `distill run` builds what
+changed, trains from the base and judges all arms and gates with the embedded model. FOLDER keeps the
+repository, the run and a report of each commit; a bench that was stopped goes on where it was. Printed: the
+verdict on arm `deployed`, every gate, and the stale facts.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from tests.bench.memories import Fact, changed, facts, text
 RECIPE = """version: 1
 out: run
 memory: {sources: [{format: agents_md, path: AGENTS.md}]}
-synth: {per_unit: 24, temperature: 1.2, replay: 0.25, max_new_tokens: 48, batch_size: 128}
-train: {lr: 1.0e-2, epochs: 12, batch_size: 16, eval_every: 400}
+synth: {per_unit: 24, temperature: 1.2, replay: 0.25, near: 0.4, max_new_tokens: 48, batch_size: 128}
+train: {lr: 5.0e-3, epochs: 11, batch_size: 16, excerpts: 0.3, eval_every: 400}
 check:
   arms: [none, tokens, weights, both, deployed]
   gates: [forgetting, divergence, false_claims, locality, stale]
@@ -41,10 +41,13 @@ check:
 """
 
 
+VERSIONS = 8  # units that stay in context
+
+
 def history(units: int, commits: int, seed: int) -> list[list[Fact]]:
     """The memory at the start and after each commit: half of its lines, each once, in equal shares; of ten
     changes eight give another value, one takes a line away and one brings another."""
-    r, now = random.Random(seed), facts(units, seed)
+    r, now = random.Random(seed), facts(units, seed, versions=VERSIONS)
     order = r.sample(range(units), units // 2)
     spare = [fact for fact in facts(3 * units, seed + 1) if fact.entity not in {f.entity for f in now}]
     kept: list[Fact | None] = list(now)

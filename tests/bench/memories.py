@@ -28,20 +28,24 @@ class Fact:
         return f"- {self.form.format(e=self.entity, v=self.value)}"
 
 
-def facts(count: int, seed: int, each: int = 7) -> list[Fact]:
-    """So many facts, `each` of them about one entity."""
+def facts(count: int, seed: int, each: int = 7, versions: int = 0) -> list[Fact]:
+    """So many facts, `each` of them about one entity; the last `versions` are of what a plan leaves in
+    context."""
     r = random.Random(seed)
     relations = [relation for relation in RELATIONS if relation.name not in LEFT_OUT]
     entities: list[str] = []
     out: list[Fact] = []
-    while len(out) < count:
+    while len(out) < count - versions:
         entity = pick(r, w.entity, True)
         if entity in entities:
             continue
         entities.append(entity)
-        for relation in r.sample(relations, min(each, len(relations), count - len(out))):
+        for relation in r.sample(relations, min(each, len(relations), count - versions - len(out))):
             fact = Fact(entity, relation, r.choice(relation.stated), "")
             out.append(changed(fact, out, r))
+    version = next(relation for relation in RELATIONS if relation.name == "version")
+    for entity in entities[:versions]:
+        out.append(changed(Fact(entity, version, r.choice(version.stated), ""), out, r))
     return out
 
 

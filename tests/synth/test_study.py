@@ -14,9 +14,9 @@ from distill.errors import RecordError
 from distill.synth import cache
 from distill.synth.cache import Cache
 from distill.synth.coverage import SHARES, coverage, next_questions
-from distill.synth.dataset import MANIFEST, TARGETS, read_dataset
+from distill.synth.dataset import MANIFEST, TARGETS, Conversation, read_dataset
 from distill.synth.evidence import Evidence
-from distill.synth.families import FAMILIES, UNKNOWN
+from distill.synth.families import BESIDE, FAMILIES, UNKNOWN
 from distill.synth.filter import abstained, bad_answer, bad_question, misquotes, normal
 from distill.synth.generate import Teacher, self_study
 from distill.synth.teacher import Answer
@@ -24,6 +24,7 @@ from distill.synth.teachers import LocalTeacher
 from distill.train.model import Base, load_base
 
 MEMORY = "- amber-heron runs on port 4417.\n- quiet-fox is owned by Maya Lund.\n"
+RESIDUAL = "- Never push to oak-main.\n"
 
 
 @pytest.mark.parametrize(
@@ -137,6 +138,10 @@ def study(
         per_unit=per_unit,
         families=["recall", "apply", "abstain"],
         replay=0.5,
+        near=0.5,
+        reading=0.5,
+        residual=RESIDUAL,
+        left={"u-9": "Never push to oak-main."},
         temperature=1.0,
         seed=1,
     )
@@ -160,9 +165,11 @@ class Counted(LocalTeacher):
         self._call(0, prompts)
         return super().write(prompts, with_memory, temperature, seed)
 
-    def answer(self, questions: Sequence[str], with_memory: bool) -> list[Answer]:
+    def answer(
+        self, questions: Sequence[str], with_memory: bool, contexts: Sequence[str] | None = None
+    ) -> list[Answer]:
         self._call(1, questions)
-        return super().answer(questions, with_memory)
+        return super().answer(questions, with_memory, contexts)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -200,6 +207,11 @@ def test_what_is_known_is_not_asked_again(base: Base, tmp_path: Path) -> None:
     assert min(moved.asked) > 0
 
 
+def others(of: Sequence[Conversation]) -> list[Conversation]:
+    """What is about unit u-2 alone: an excerpt of the memory has the lines beside it too."""
+    return [c for c in of if "u-2" in c.units and c.family != "reading"]
+
+
 def test_a_changed_unit_is_asked_again_and_no_other(base: Base, tmp_path: Path) -> None:
     first = Counted(base)
     study(base, tmp_path, teacher=first)
@@ -210,8 +222,8 @@ def test_a_changed_unit_is_asked_again_and_no_other(base: Base, tmp_path: Path) 
     study(base, tmp_path, units, memory, changed)
     after = read_dataset(tmp_path / "dataset", "again")[0]
     assert 0 < changed.asked[0] < first.asked[0] and 0 < changed.asked[1] < first.asked[1]
-    assert [c for c in before if "u-2" in c.units] == [c for c in after if "u-2" in c.units]
-    assert not [c for c in after if "4417" in c.question + c.answer]
+    assert others(before) == others(after)
+    assert not [c for c in after if "4417" in c.question + c.answer + c.context]
     back = Counted(base)
     study(base, tmp_path, teacher=back)
     assert back.asked == [0, 0] and read_dataset(tmp_path / "dataset", "again")[0] == before
@@ -267,6 +279,21 @@ def test_the_manifest_names_units_seeds_and_digests(base: Base, tmp_path: Path) 
     assert manifest["seed"] == 1
     assert {c.teacher for c in conversations} == {"pocket"}
     assert targets["top_ids"].shape == targets["top_logp"].shape == (int(targets["offsets"][-1]), 5)
+
+
+def test_the_student_reads_what_only_its_context_says(base: Base, tmp_path: Path) -> None:
+    """Near misses without any memory, and contexts whose values are not the memory's."""
+    study(base, tmp_path, per_unit=12)
+    said = read_dataset(tmp_path / "dataset", "again")[0]
+    near = [c for c in said if c.family == "near"]
+    assert near and not [
+        c for c in near if c.context or c.question in {o.question for o in said if o.family not in BESIDE}
+    ]
+    reading = [c for c in said if c.family == "reading"]
+    assert {"u-1", "u-2", "u-9"} == {unit for c in reading for unit in c.units}
+    for c in reading:
+        assert c.context.strip() not in MEMORY + RESIDUAL and not abstained(c.answer)
+    assert not [c for c in said if c.family != "reading" and c.context]
 
 
 def test_only_questions_meant_so_are_unanswerable(base: Base, tmp_path: Path) -> None:

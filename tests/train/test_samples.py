@@ -46,5 +46,5 @@ def test_excerpts_answer_or_do_not_or_are_what_stays_in_context() -> None:
             kinds["residual"] += 1
         else:
             kinds["answers" if UNITS[sample.ids[0]].text in text else "lines"] += 1
-    assert kinds["residual"] == 10 and kinds["answers"] >= 10 and kinds["lines"] > 0
+    assert kinds["residual"] == 14 and kinds["answers"] >= 8 and kinds["lines"] > 0
     assert len(samples_of(base, said, targets, MEMORY, RESIDUAL, UNITS, 0.0, 0)) == n

@@ -10,7 +10,6 @@ need a model to be written.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,10 +17,9 @@ from distill.check.probes import CLOZE_LEAD, Probe
 from distill.check.scorers import abstains, contains, exact
 from distill.check.spans import flat, shapes
 from distill.records import MemoryUnit
+from distill.synth.twins import parts, twin
 
 PROJECT = "This is about another project, {name}, not about this one. {question}"
-PARTS = re.compile(r"[A-Za-z]{3,}")
-VOWELS, CONSONANTS = "aeiou", "bdfgklmnprst"
 
 
 class NearMiss(NamedTuple):
@@ -49,7 +47,7 @@ def near_misses(
     the same."""
     known = {unit.id: unit for unit in units}
     text = flat(memory)
-    parts = sorted({part for name in shapes(text) for part in PARTS.findall(name)})
+    made_of = parts(memory)
     r = random.Random(f"{seed} near misses")
     found: list[NearMiss] = []
     per_unit: dict[str, int] = {}
@@ -62,10 +60,10 @@ def near_misses(
             continue
         name = next((name for name in shapes(probe.question) if contains(name, unit.statement)), None)
         if name is not None:
-            question = probe.question.replace(name, twin(name, parts, text, r))
+            question = probe.question.replace(name, twin(name, made_of, text, f"{seed} {probe.id}"))
             near = NearMiss(probe.unit, question, probe.reference, "name")
         else:
-            other = twin("Larkspur", parts, text, r)
+            other = twin("Larkspur", made_of, text, f"{seed} {probe.id}")
             near = NearMiss(
                 probe.unit, PROJECT.format(name=other, question=probe.question), probe.reference, "project"
             )
@@ -76,37 +74,6 @@ def near_misses(
         if len(found) == most:
             break
     return found
-
-
-def twin(name: str, parts: Sequence[str], memory: str, r: random.Random) -> str:
-    """A name like this one that the memory does not hold: another part in one place, or other letters and
-    digits."""
-    words = list(PARTS.finditer(name))
-    other = name
-    for _ in range(20):
-        if len(words) > 1 and parts:
-            word, new = r.choice(words), r.choice(parts)
-            new = new.capitalize() if word[0][0].isupper() else new.lower()
-            other = name[: word.start()] + new + name[word.end() :]
-        else:
-            other = _altered(name, r)
-        if other.casefold() != name.casefold() and other.casefold() not in memory.casefold():
-            return other
-    while other.casefold() in memory.casefold():
-        other += r.choice(CONSONANTS)
-    return other
-
-
-def _altered(name: str, r: random.Random) -> str:
-    places = [at for at, sign in enumerate(name) if sign.isalnum() and sign.isascii()]
-    chosen = set(r.sample(places, min(len(places), 2)))
-    return "".join(_other(sign, r) if at in chosen else sign for at, sign in enumerate(name))
-
-
-def _other(sign: str, r: random.Random) -> str:
-    kinds = "0123456789" if sign.isdigit() else VOWELS if sign.lower() in VOWELS else CONSONANTS
-    new = r.choice([kind for kind in kinds if kind != sign.lower()])
-    return new.upper() if sign.isupper() else new
 
 
 def missed(near: Sequence[NearMiss], base: Sequence[str], adapter: Sequence[str]) -> list[Missed | None]:
