@@ -125,6 +125,7 @@ def _sample(at: int, row: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
         "family": row["family"],
         "question": row["question"],
         "answer": row["answer"],
+        **({"context": row["context"]} if row.get("context") else {}),
     }
 
 

@@ -32,7 +32,10 @@ def cross(adapter: Path, asked: Path) -> list[float]:
     base = load_base("pocket")
     load_adapter(base, adapter / "adapter")
     memory = json.loads((adapter / "context.json").read_text())["memory"]
-    probes = [p for p in read_jsonl(asked / "probes.jsonl", Probe)[1] if p.split == "test"]
+    learned = set(json.loads((asked / "adapter" / "card.json").read_text())["units"])
+    probes = [
+        p for p in read_jsonl(asked / "probes.jsonl", Probe)[1] if p.split == "test" and p.unit in learned
+    ]
     if adapter != asked:
         probes = [p for p in probes if not contains(p.reference, memory)]
     said = Reader(base, None, adapter=True).answer([p.question for p in probes], 64)
