@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 Step = Callable[["Handler"], None]
 
 
-def completion(text: object, finish: str = "stop", **message: object) -> bytes:
+def completion(text: object, finish: str | None = "stop", **message: object) -> bytes:
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": text, **message},

@@ -156,6 +156,58 @@ def test_scoring_halves_a_batch_that_uses_up_the_memory() -> None:
         torch.testing.assert_close(before[1], after[1], atol=1e-5, rtol=0)
 
 
+CPU = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+GPU = torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+
+@pytest.mark.parametrize(
+    ("temperature", "after", "fault"),
+    [(0.0, 0, GPU), (1.0, 5, CPU)],
+    ids=["greedy, while it reads", "sampled, while it answers"],
+)
+def test_answering_halves_a_batch_that_uses_up_the_memory(
+    base: Base, capsys: pytest.CaptureFixture[str], temperature: float, after: int, fault: RuntimeError
+) -> None:
+    """Ids and texts are those of whole batches, what was asked twice included; it is said once, and the next
+    batches are small from the start."""
+    asked = [*QUESTIONS, *QUESTIONS[:2], *(f"Who owns elm-{i}?" for i in range(9))]
+    said: dict[str, Any] = dict(max_new_tokens=8, temperature=temperature, seed=5, k=6, batch_size=8)
+    whole = Reader(base, LINES).answer(asked, **said)
+    reader, passes, refused = Reader(base, LINES), list[int](), list[int]()
+    reader.prefix()
+
+    def refuse(module: Any, given: Any) -> None:
+        rows = given[0].shape[0]
+        passes.append(rows)
+        if rows > 3 and len(passes) > after:
+            refused.append(rows)
+            raise fault
+
+    hook = base.model.model.layers[1].mlp.register_forward_pre_hook(refuse)
+    parted = reader.answer(asked, **said)
+    hook.remove()
+    for a, b in zip(whole, parted, strict=True):
+        assert (a.ids, a.text, a.ended, a.prompt) == (b.ids, b.text, b.ended, b.prompt)
+        torch.testing.assert_close(a.top_logp, b.top_logp, atol=1e-4, rtol=0)
+    words = " ".join(capsys.readouterr().err.split())
+    assert words.count("memory is used up by 8 questions at once: it goes on with 4 or fewer, and the") == 1
+    assert words.count("used up") == 1 < len(refused) == 2
+
+
+def test_a_question_that_the_memory_does_not_hold_alone_is_an_error(base: Base) -> None:
+    reader = Reader(base, LINES)
+    reader.prefix()
+
+    def refuse(module: Any, given: Any) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    hook = base.model.model.layers[0].mlp.register_forward_pre_hook(refuse)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        reader.answer(QUESTIONS, 4)
+    hook.remove()
+    assert reader.answer(QUESTIONS[:1], 4)[0].ids
+
+
 def test_the_prefix_is_restored_after_each_batch(base: Base) -> None:
     reader = Reader(base, LINES)
     assert reader.prefix().layers is not None
