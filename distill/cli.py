@@ -177,16 +177,22 @@ def _probing(said: Recipe, plan: Plan) -> str:
     )
 
 
-@app.command(epilog="distill synth distill.yaml\n\ndistill synth distill.yaml --set synth.per_unit=40")
+@app.command(
+    epilog="distill synth distill.yaml\n\ndistill synth distill.yaml --set synth.per_unit=40\n\n"
+    "torchrun --nproc-per-node 2 -m distill.cli synth distill.yaml"
+)
 @faults("distill")
 def synth(recipe: RecipePath, sets: Sets = None) -> None:
     """Write held-out probes, then let the base model study the memory: questions, answers, targets."""
     from distill import flow
 
-    _alone("synth")
     said, bars = load(recipe, sets or []), Bars()
     with bars:
-        manifest = flow.synth(flow.prepare(said, *stages.planned(said, _commands(recipe, sets))), bars)
+        with flow.leader_first():  # of several processes, as torchrun and accelerate launch start them
+            job = flow.prepare(said, *stages.planned(said, _commands(recipe, sets)))
+        manifest = flow.synth(job, bars)
+    if manifest is None:  # this process does not lead: it has answered its share
+        return
     screen.show_synthesis(manifest, str(said.out / "synth" / "dataset"), _command("train", recipe, sets))
 
 
@@ -208,7 +214,7 @@ def train(
 
     said, bars = load(recipe, sets or []), Bars()
     with bars:
-        with flow.leader_first():  # of several processes, as torchrun and accelerate launch start them
+        with flow.leader_first():
             job = flow.prepare(said, *stages.planned(said, _commands(recipe, sets)), training=True)
             flow.synth(job, bars, only=_command("synth", recipe, sets))
             if not resume:
@@ -273,7 +279,7 @@ def run(
 def _alone(name: str) -> None:
     """Raises UsageError where torchrun started several processes: each would do, and write, the same."""
     if os.environ.get("WORLD_SIZE", "1") != "1":
-        raise UsageError(f"distill {name} is one process", mend="give several to `distill train` alone")
+        raise UsageError(f"distill {name} is one process", mend="give several to `distill synth` and `train`")
 
 
 def _judged(said: Recipe, report: Any) -> None:

@@ -8,22 +8,29 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from peft import PeftModel
+from safetensors import safe_open
+from transformers import AutoModelForCausalLM
 
 from distill.errors import ModelError
 from distill.train.adapter import add_lora
 from distill.train.loop import train
-from distill.train.model import Base
+from distill.train.model import POCKET, Base
 from tests.train.test_losses import OPTIONS, made_up, tiny
 
 ROOT = Path(__file__).parents[2]
+PORT = "--main_process_port"
+TIMED = ("spent.json",)  # files that hold how long something took
 CHILD = """
-import json, sys
+import contextlib, json, sys
 from pathlib import Path
+import torch
 from tests.train.test_losses import OPTIONS, made_up, tiny
 from distill.train.adapter import add_lora
 from distill.train.loop import train
@@ -32,9 +39,27 @@ folder, options = Path(sys.argv[1]), json.loads(sys.argv[2])
 said = []
 state, best = train(add_lora(tiny(), 4, 8, 0), made_up(tiny(), 7), folder, "x",
     look=lambda: said.append(1) or 0.5, **{**OPTIONS, **options})
+
+def spread():
+    base = tiny()
+    base.spread = torch.device("cpu")
+    return add_lora(base, 4, 8, 0, checkpointing=True)
+
+def kill(step, *rest):
+    if step == 3:
+        raise KeyboardInterrupt
+
+options |= {"checkpoint_every": 2, "batch_tokens": 16}  # processes that have more passes than others
+with contextlib.suppress(KeyboardInterrupt):
+    train(spread(), made_up(tiny(), 7), folder / "spread", "x", progress=kill, **{**OPTIONS, **options})
+base = spread()
+again, same = train(base, made_up(tiny(), 7), folder / "spread", "x", **{**OPTIONS, **options})
+shares = [p for n, p in base.model.named_parameters() if "base_layer" in n]
 out = folder / f"rank{0 if leads() else 1}.json"
 out.write_text(json.dumps({"losses": state.losses, "looks": len(said), "world": world(),
-    "norm": sum(float(w.abs().sum()) for w in best.values())}))
+    "norm": sum(float(w.abs().sum()) for w in best.values()),
+    "spread": again.losses, "moved": max(float((best[n] - w).abs().max()) for n, w in same.items()),
+    "held": sum(p.to_local().numel() for p in shares) / sum(p.numel() for p in shares)}))
 """
 
 
@@ -93,9 +118,13 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def launched(processes: int, *words: str, cwd: Path = ROOT) -> None:
+TORCHRUN = ("torch.distributed.run", "--nproc-per-node", "{}", "--master-port")
+ACCELERATE = ("accelerate.commands.launch", "--use_fsdp", "--fsdp_version", "2", "--num_processes", "{}")
+
+
+def launched(processes: int, *words: str, cwd: Path = ROOT, by: Sequence[str] = TORCHRUN) -> None:
     """Runs Python words in so many processes, and fails with what they said."""
-    head = ["torch.distributed.run", f"--nproc-per-node={processes}", "--master-port", str(free_port())]
+    head = [word.format(processes) for word in by] + [str(free_port())]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", *head, *words],
@@ -109,8 +138,8 @@ def launched(processes: int, *words: str, cwd: Path = ROOT) -> None:
 
 @pytest.mark.slow
 def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
-    """The last step of each epoch has one row: a process without any takes part all the same. (`accelerate
-    launch` starts processes as torchrun does; without GPUs it asks for mpirun.)"""
+    """The last step of each epoch has one row: a process without any takes part all the same. With the base
+    spread over both, and a kill in the middle, the losses are the same again."""
     more = {"batch_size": 3, "epochs": 2, "max_steps": None, "eval_every": 2}
     options: dict[str, Any] = {**OPTIONS, **more}
     script = tmp_path / "child.py"
@@ -131,13 +160,25 @@ def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
     assert first["losses"] == pytest.approx(state.losses, rel=1e-5)
     assert first["losses"] == second["losses"] and first["norm"] == second["norm"]
     assert first["norm"] == pytest.approx(sum(float(w.abs().sum()) for w in best.values()), rel=1e-5)
-    assert sorted(p.name for p in folder.iterdir()) == ["checkpoint.pt", "rank0.json", "rank1.json"]
+    for one in (first, second):
+        assert one["spread"] == pytest.approx(state.losses, rel=1e-5)
+        assert one["moved"] < 1e-6 and one["held"] == 0.5
+    assert sorted(p.name for p in folder.iterdir()) == ["checkpoint.pt", "rank0.json", "rank1.json", "spread"]
+
+
+def content(path: Path) -> Any:
+    """The bytes of a file; of safetensors, which write their metadata in any order, what is in them."""
+    if path.suffix != ".safetensors":
+        return path.read_bytes()
+    with safe_open(path, "pt") as file:
+        return file.metadata(), {name: file.get_tensor(name).tolist() for name in file.keys()}
 
 
 @pytest.mark.slow
-def test_the_command_in_two_processes_trains_what_one_trains(tmp_path: Path) -> None:
-    """`torchrun -m distill.cli train` after one `synth`: the same losses as `distill train`, one adapter, and
-    the files of one process."""
+def test_the_commands_in_two_processes_make_what_one_makes(tmp_path: Path) -> None:
+    """`torchrun -m distill.cli synth` writes the bytes that `distill synth` does; then `accelerate launch
+    --use_fsdp -m distill.cli train` has the losses of `distill train`, its files, and an adapter that plain
+    PEFT reads and that answers as the other one."""
 
     def run(folder: Path, *words: str) -> None:
         launched(1, "-m", "distill.cli", *words, cwd=folder)
@@ -147,17 +188,30 @@ def test_the_command_in_two_processes_trains_what_one_trains(tmp_path: Path) -> 
     )
     (tmp_path / "distill.yaml").write_text(
         "version: 1\nout: run\nmemory: {sources: [{format: agents_md, path: AGENTS.md}]}\n"
-        "synth: {per_unit: 4, temperature: 1.0, max_new_tokens: 24, replay: 0.3}\n"
+        "synth: {per_unit: 4, temperature: 1.0, max_new_tokens: 24, replay: 0.3, batch_size: 3}\n"
         "train: {epochs: 2, lr: 4.0e-3, batch_size: 4, eval_every: 2, checkpoint_every: 1}\n"
         "check: {probes_per_unit: 2, min_probes: 4}\n"
     )
-    run(tmp_path, "synth", "distill.yaml")
-    shutil.copytree(tmp_path, tmp_path.parent / "alone", dirs_exist_ok=True)
     alone = tmp_path.parent / "alone"
+    shutil.copytree(tmp_path, alone, dirs_exist_ok=True)
+    run(alone, "synth", "distill.yaml")
+    launched(2, "-m", "distill.cli", "synth", "distill.yaml", cwd=tmp_path)
+    made = [
+        {str(p.relative_to(f)): content(p) for p in f.rglob("*") if p.is_file() and p.name not in TIMED}
+        for f in (alone, tmp_path)
+    ]
+    assert made[0] == made[1] and sum(name.endswith(".safetensors") for name in made[0]) > 1
     run(alone, "train", "distill.yaml")
-    launched(2, "-m", "distill.cli", "train", "distill.yaml", cwd=tmp_path)
+    launched(2, "-m", "distill.cli", "train", "distill.yaml", cwd=tmp_path, by=(*ACCELERATE, PORT))
     one, two = (json.loads((f / "run" / "train" / "curve.json").read_text()) for f in (alone, tmp_path))
     assert two["losses"] == pytest.approx(one["losses"], rel=1e-4)
     assert [step for step, _ in two["looks"]] == [step for step, _ in one["looks"]]
     files = [{str(p.relative_to(f)) for p in f.rglob("*") if p.is_file()} for f in (alone, tmp_path)]
     assert files[0] == files[1]
+    ids = torch.tensor([[5, 6, 7, 8, 9]])
+    said = []
+    for folder in (alone, tmp_path):
+        plain = AutoModelForCausalLM.from_pretrained(POCKET, dtype=torch.float32)
+        with torch.no_grad():
+            said.append(PeftModel.from_pretrained(plain, folder / "run" / "adapter").eval()(ids).logits)
+    assert torch.allclose(*said, atol=1e-3)
