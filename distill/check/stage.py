@@ -41,15 +41,14 @@ class Finder(Reader):
     def __init__(self, work: Work):
         super().__init__(work.base, None)
         units = (*work.units, *work.others)
-        self.contexts = retriever(
+        self.found = retriever(
             [u.statement for u in units],
             context_cost(work.base, work.residual),
             lambda text: len(work.base.tokenizer(text, add_special_tokens=False)["input_ids"]),
         )
 
-    def prompts(self, questions: Sequence[str]) -> list[list[int]]:
-        found = self.contexts(questions)
-        return [prompt_ids(self.base, q, c or None) for q, c in zip(questions, found, strict=True)]
+    def prompts(self, questions: Sequence[str], contexts: Sequence[str] | None = None) -> list[list[int]]:
+        return super().prompts(questions, self.found(questions))
 
 
 def context_cost(base: Base, memory: str) -> int:
