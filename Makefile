@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 FLOOR := .venv-floor
+BESIDE := .venv-trl
 LIVE := .cache/live
 GPU_PYTHON ?= $(if $(wildcard $(VENV)/.installed),$(VENV)/bin/python,$(PYTHON))
 TEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 PIP := -m pip --disable-pip-version-check install -qq --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-fast test-floor lint format clean bench bench-gpu live record-payloads
+.PHONY: help quickstart test test-fast test-floor lint format clean bench bench-trl bench-gpu live record-payloads
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,11 +26,15 @@ test-fast: $(VENV)/.installed ## the tests that take no more than seconds
 test-floor: $(FLOOR)/.installed ## the tests of all that works without torch, in an environment without it
 	$(FLOOR)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not torch"
 
-bench: $(VENV)/.installed ## time planning, compiling, the guard and distillation (half an hour on a quiet machine)
+bench: $(VENV)/.installed ## time planning, compiling, the guard and distillation (an hour on a quiet machine)
 	$(VENV)/bin/python -m tests.bench.planning
 	$(VENV)/bin/python -m tests.bench.guard compile
 	$(VENV)/bin/python -m tests.bench.guard latency
 	for what in targets student growth ahead; do OMP_NUM_THREADS=1 $(VENV)/bin/python -W ignore -m tests.bench.speed $$what || exit 1; done
+	$(MAKE) bench-trl
+
+bench-trl: $(BESIDE)/.installed ## teacher targets and a whole distillation, beside TRL's trainer in an environment of its own
+	for what in targets whole; do OMP_NUM_THREADS=1 $(BESIDE)/bin/python -W ignore -m tests.bench.against_trl $$what || exit 1; done
 
 bench-gpu: ## an 8B model at 20k tokens of memory, beside the GPU's own rates, with the python that is found
 	@$(GPU_PYTHON) -W ignore -m tests.bench.speed_gpu
@@ -52,7 +57,7 @@ format: $(VENV)/.installed ## write the layout that lint asks for
 	$(VENV)/bin/ruff format .
 
 clean: ## remove the environments and the caches, keep the runs
-	rm -rf $(VENV) $(FLOOR) .cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FLOOR) $(BESIDE) .cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(call make_env,$(VENV))
@@ -63,6 +68,11 @@ $(FLOOR)/.installed: pyproject.toml constraints.txt
 	$(call make_env,$(FLOOR))
 	$(FLOOR)/bin/python $(PIP) --editable . pytest pytest-xdist hypothesis
 	@! $(FLOOR)/bin/python -c 'import torch' 2>/dev/null || { echo "$(FLOOR) must not have torch: make clean" >&2; exit 1; }
+	@touch $@
+
+$(BESIDE)/.installed: pyproject.toml constraints.txt
+	$(call make_env,$(BESIDE))
+	$(BESIDE)/bin/python $(PIP) --editable '.[train]' trl==1.16.0
 	@touch $@
 
 # $(call make_env,DIR): an environment in DIR, or one sentence that says what is missing.
