@@ -131,9 +131,9 @@ def port(
     from distill.report import print_report
 
     with Bars() as bars:
-        report, text = build.port(run, to, out, bars)
+        report = build.port(run, to, out, bars)
     print_report(report)
-    words.show_text(text, out / "port.md")
+    words.show_report(out)
     if not report.passed:
         raise typer.Exit(Exit.BELOW)
 

@@ -19,7 +19,7 @@ from distill.errors import StaleError, UsageError
 from distill.life.manifest import path_of, rows_of
 from distill.records import read_jsonl
 from distill.report.model import Gate, Report, Score, Summary, Table
-from distill.report.words import VERDICTS, between, judged, mark, percent, place, points, retained
+from distill.report.words import VERDICTS, between, judged, outcome, percent, place, points, retained
 from distill.report.words import found as measured
 
 
@@ -125,4 +125,4 @@ def _arm(score: Summary) -> str:
 
 
 def _gate(gate: Gate) -> str:
-    return f"{mark(gate)} {measured(gate)}"
+    return f"{measured(gate)}, {outcome(gate)}"

@@ -116,12 +116,8 @@ def show_served(found: Served) -> None:
         out.print(f"  {command}", markup=False, soft_wrap=True)
 
 
-def show_text(text: str, path: Path) -> None:
-    """A text that was also written to a file."""
-    out = screen.console()
-    for line in text.splitlines():
-        out.print(Text(printable(line)))
-    out.print(f"comparison: {path}", markup=False)
+def show_report(run: Path) -> None:
+    screen.console().print(f"report: {run}/report.html", markup=False, soft_wrap=True)
 
 
 def show_merged(place: Path) -> None:

@@ -27,7 +27,7 @@ from distill.report.words import (
     went,
 )
 
-PLAIN = re.compile(r"[A-Za-z0-9%+–().,:/ -]*")  # nothing in it means anything in Markdown
+PLAIN = re.compile(r"[A-Za-z0-9%+−–().,:/ -]*")  # nothing in it means anything in Markdown
 
 
 def code(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Where adapters go: merged, served, and carried over to a base of another shape with another tokenizer."""
+"""Where adapters go: merged, and served."""
 
 from __future__ import annotations
 
@@ -9,34 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from distill.errors import UsageError
-from distill.life.manifest import rows_of
 from distill.life.merge import Switched
-from distill.life.port import carried
 from distill.life.serving import served
-from distill.records import digest_file
-
-
-@pytest.fixture(scope="module")
-def other_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model nobody trained: half as wide as the pocket model, and with a tokenizer of its own."""
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
-    from distill.pocket.tokenizer import train_tokenizer
-
-    tokenizer = train_tokenizer(seed=5, size=700, samples=60)
-    torch.manual_seed(3)
-    model = Qwen3ForCausalLM(
-        Qwen3Config(
-            vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, head_dim=16,
-            num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=4096, pad_token_id=0,
-            eos_token_id=4, bos_token_id=None, tie_word_embeddings=True,
-        )
-    )  # fmt: skip
-    place = tmp_path_factory.mktemp("base") / "other"
-    model.save_pretrained(place)
-    tokenizer.save_pretrained(place)
-    return place
 
 
 def test_merged_answers_are_the_adapters(project: Path, command: Callable) -> None:
@@ -90,51 +64,6 @@ def test_merge_without_an_adapter_is_one_sentence(tmp_path: Path, command: Calla
     assert done.returncode == 1 and "is no run directory" in done.stderr
 
 
-def test_a_port_keeps_the_questions_and_nothing_that_the_old_base_said(
-    project: Path, other_base: Path, command: Callable
-) -> None:
-    old = project / "run"
-    before = digest_file(old / "report.json")
-    done = command(project, "port", "run", "--to", str(other_base), "--out", "ported")
-    if done.returncode == 1:  # a model that nobody trained may answer nothing that passes
-        assert "the self-study kept no sample" in done.stderr
-    new = project / "ported"
-    ours = [json.loads(x) for x in (old / "probes.jsonl").read_text().splitlines()]
-    theirs = [json.loads(x) for x in (new / "probes.jsonl").read_text().splitlines()]
-    assert ours[1:] == theirs[1:] and ours[0] != theirs[0]
-    assert (new / "plan.jsonl").read_bytes() == (old / "plan.jsonl").read_bytes()
-    assert digest_file(old / "report.json") == before, "the old run stays as it is"
-    if done.returncode != 1:
-        assert {r["question"] for r in rows_of(new)} <= {r["question"] for r in rows_of(old)}
-        assert {r["teacher"] for r in rows_of(new)} == {str(other_base)}
-        text = (new / "port.md").read_text()
-        assert "| weights |" in text and "| retention |" in text
-        assert command(project, "verify", "ported").returncode == 0
-
-
-def test_a_port_to_a_base_that_knows_more(project: Path, command: Callable, tmp_path: Path) -> None:
-    """The pocket model under another name: what it answers as its own successor is kept, row for row."""
-    import shutil
-
-    from distill.train.model import POCKET
-
-    shutil.copytree(POCKET, tmp_path / "successor")
-    done = command(project, "port", "run", "--to", str(tmp_path / "successor"), "--out", "ported")
-    assert done.returncode in (0, 3), done.stderr
-    old, new = rows_of(project / "run"), rows_of(project / "ported")
-    assert [(r["question"], r["answer"]) for r in old] == [(r["question"], r["answer"]) for r in new]
-    assert {r["teacher"] for r in new} == {str(tmp_path / "successor")}
-    assert f"# From pocket to {tmp_path / 'successor'}" in (project / "ported/port.md").read_text()
-    assert command(project, "verify", "ported").returncode == 0
-
-
-def test_a_port_goes_to_another_base_and_another_place(built: Path) -> None:
-    with pytest.raises(UsageError, match="is of pocket already"):
-        carried(built / "run", "pocket", built / "ported")
-    with pytest.raises(UsageError, match="would overwrite the run"):
-        carried(built / "run", "another", built / "run")
-
-
 def config(adapter: Path, **changes: object) -> None:
     path = adapter / "adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
@@ -148,6 +77,8 @@ def config(adapter: Path, **changes: object) -> None:
         ({"use_dora": True}, "use_dora is True"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save is"),
         ({"bias": "all"}, "bias is 'all'"),
+        ({"use_rslora": True}, "use_rslora is not read by SGLang"),
+        ({"layer_replication": [[0, 2]]}, "layer_replication is not read by either"),
         ({"target_modules": "all-linear"}, "not a list of names"),
         ({"target_modules": ["q_proj", "mystery"]}, "SGLang does not know the modules mystery"),
         ({"rank_pattern": {"q_proj": 4}}, "ranks or scales differ"),
@@ -166,12 +97,29 @@ def test_what_servers_do_not_take_is_said(project: Path, changes: dict, fault: s
         assert "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj" in sglang
 
 
-def test_the_adapter_loads_in_plain_peft(built: Path) -> None:
+def test_plain_peft_and_plain_transformers_answer_as_the_run_did(project: Path) -> None:
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from distill.train.model import POCKET
 
-    base = AutoModelForCausalLM.from_pretrained(POCKET)
-    model = PeftModel.from_pretrained(base, str(built / "run/adapter"))
-    assert model.peft_config["default"].r == 16  # type: ignore[union-attr]
+    adapter = project / "run/adapter"
+    base = AutoModelForCausalLM.from_pretrained(POCKET, dtype=torch.float32)
+    plain = PeftModel.from_pretrained(base, str(adapter)).eval()
+    config(adapter, base_model_name_or_path=str(POCKET))  # a hub id needs no such help
+    alone = AutoModelForCausalLM.from_pretrained(adapter, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(POCKET)
+    probes = {
+        p["id"]: p for p in map(json.loads, (project / "run/probes.jsonl").read_text().splitlines()[1:])
+    }
+    rows = [json.loads(line) for line in (project / "run/scores.jsonl").read_text().splitlines()[1:]]
+    said = {row["probe"]: row["detail"] for row in rows if row["arm"] == "weights"}
+    assert said
+    for probe, answer in said.items():
+        asked = [{"role": "user", "content": probes[probe]["question"]}]
+        ids = tokenizer.apply_chat_template(
+            asked, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )["input_ids"]
+        for model in (plain, alone):
+            out = model.generate(input_ids=ids, max_new_tokens=24, do_sample=False)[0, ids.shape[1] :]
+            assert tokenizer.decode(out, skip_special_tokens=True).strip() == answer.strip()
