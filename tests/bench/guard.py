@@ -15,7 +15,6 @@ from __future__ import annotations
 import importlib
 import itertools
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -39,10 +38,12 @@ from harness_compile import rules as r
 from harness_compile.backends import MODULES, backend
 from harness_compile.backends.base import Options
 from harness_compile.runtime import guard, payloads
+from tests.bench.machine import machine, spread
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 SIZES = (100, 1_000, 10_000)
 COUNTS = (1, 10, 100, 1_000, 10_000)
+ROUNDS = 3  # of compiling
 RUNTIME = Path(guard.__file__).parent
 SPAN = Span(source="NOTES.md", start=0, end=1, line=1, digest=digest(b"made up"))
 
@@ -237,35 +238,38 @@ def latency(
                 ratio,
             )
     Console(width=130).print(shown)
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; python {sys.version.split()[0]}")
+    print(machine())
 
 
 @app.command("compile")
 def compile_() -> None:
-    """Print seconds of processor time from a memory to the bundles of all harnesses, at three sizes."""
+    """Print seconds of processor time from a memory to the bundles of all harnesses, at three sizes: medians,
+    with their range."""
     importlib.import_module("harness_compile.lower")  # its import is no part of a step
-    shown = table("units", "step", "cpu s", "wall s")
-    for size in SIZES:
+    shown, took = table("units", "step", "cpu s"), dict[tuple[int, str], list[float]]()
+    for size in [size for _ in range(ROUNDS) for size in SIZES]:
         with tempfile.TemporaryDirectory() as name:
             root = Path(name)
             lines = itertools.islice(itertools.cycle(SENTENCES), size)
             text = "".join(f"- {line.format(n=n)}\n" for n, line in enumerate(lines))
             (root / "CLAUDE.md").write_text(f"# Notes\n\n{text}")
-            memory = _step(shown, size, "read", lambda root=root: read([("auto", root)], root))
+            memory = _step(took, size, "read", lambda root=root: read([("auto", root)], root))
             with _timed_cases() as spent:
-                lowered = _step(shown, size, "lower", lambda memory=memory: bundle.lower_memory(memory))
-            shown.add_row(f"{size:,}", "  of it, deriving and checking cases", f"{spent[0]:.2f}", "")
+                lowered = _step(took, size, "lower", lambda memory=memory: bundle.lower_memory(memory))
+            took.setdefault((size, "  of it, deriving and checking cases"), []).append(spent[0])
             for one in map(backend, MODULES):
                 _step(
-                    shown,
+                    took,
                     size,
                     f"compile and write, {one.name}",
                     lambda one=one, lowered=lowered, root=root: bundle.write(
                         bundle.compile_lowered(lowered, one, Options()), root / "build"
                     ),
                 )
+    for (size, what), spans in sorted(took.items(), key=lambda item: item[0][0]):
+        shown.add_row(f"{size:,}", what, spread(spans))
     Console(width=110).print(shown)
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; python {sys.version.split()[0]}")
+    print(machine())
 
 
 @contextmanager
@@ -287,12 +291,11 @@ def _timed_cases() -> Iterator[list[float]]:
         place.cases_for = real  # type: ignore[attr-defined]
 
 
-def _step(shown: Table, size: int, name: str, job: Callable[[], Made]) -> Made:
-    begin, used = time.perf_counter(), time.process_time()
+def _step(took: dict[tuple[int, str], list[float]], size: int, name: str, job: Callable[[], Made]) -> Made:
+    begin = time.process_time()
     made = job()
     what = f"{name} ({len(made.rules):,} rules)" if isinstance(made, bundle.Lowered) else name
-    wall, cpu = time.perf_counter() - begin, time.process_time() - used
-    shown.add_row(f"{size:,}", what, f"{cpu:.2f}", f"{wall:.2f}")
+    took.setdefault((size, what), []).append(time.process_time() - begin)
     return made
 
 

@@ -11,6 +11,7 @@ time of this process, so that other work on the machine counts little.
 from __future__ import annotations
 
 import json
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,8 +25,10 @@ from distill import plan as planning
 from distill.memory import read, residual, store
 from distill.memory.evidence.judge import judge
 from distill.records import Header, write_jsonl
+from tests.bench.machine import machine, spread
 
 SIZES = (100, 1_000, 10_000)
+ROUNDS = 3
 VERBS = "keep move start stop watch paint count mend".split()
 THINGS = "relay mirror mascot lamp kettle bridge ferry tower garden clock".split()
 
@@ -83,15 +86,16 @@ def seconds(form: str, count: int) -> float:
 
 
 def main() -> None:
-    """Print seconds, and units a second, at three sizes of three formats."""
+    """Print seconds, and units a second, at three sizes of three formats: medians, with their range."""
     table = Table(box=None, header_style="dim")
     for name in ("format", *(f"{size:,} units" for size in SIZES)):
         table.add_column(name, justify="right")
     seconds("markdown", 100)
     for form in ("markdown", "blocks", "jsonl"):
-        took = [(size, seconds(form, size)) for size in SIZES]
-        table.add_row(form, *(f"{time:.2f} s, {size / time:,.0f}/s" for size, time in took))
-    Console(width=100).print(table)
+        took = [(size, [seconds(form, size) for _ in range(ROUNDS)]) for size in SIZES]
+        table.add_row(form, *(f"{spread(s)} s, {n / statistics.median(s):,.0f}/s" for n, s in took))
+    Console(width=130).print(table)
+    print(machine())
 
 
 if __name__ == "__main__":
