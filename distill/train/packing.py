@@ -2,7 +2,7 @@
 
 All tokens of a micro-batch are one row for the linear layers, which are nearly all of the work (Krell et
 al., arXiv 2107.02027). For attention a GPU has kernels that are told where sequences end: torch's own flash
-kernel (`Varlen`, from torch 2.10), else FlexAttention (`Flex`). Each is tried first, and taken only where it
+kernel (`Varlen`, from torch 2.11), else FlexAttention (`Flex`). Each is tried first, and taken only where it
 is there and agrees with `Rows`, which serves all devices: it spreads the tokens over rows of like length,
 causal and padded at the end.
 
