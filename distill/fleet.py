@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -113,7 +114,7 @@ def distil(
         raise DistillError("Ray is not installed", mend="pip install 'memory-distill[fleet]'") from fault
     here = not ray.is_initialized()
     if here:
-        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         task: Any = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=TRIES)(work)
         for job in jobs:
