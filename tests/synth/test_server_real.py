@@ -1,7 +1,8 @@
 """ServerTeacher against a real server: `transformers serve` with the embedded model, on loopback.
 
 It needs fastapi, uvicorn and openai, which the [dev] extra brings; the tests skip where they, or the model's
-weights, are absent. Not covered: servers on a GPU, vLLM and others, which speak the same protocol.
+weights, are absent. Not covered: servers that give log-probabilities (`test_server_llama.py`), and those on a
+GPU, which speak the same protocol.
 """
 
 from __future__ import annotations
@@ -20,9 +21,13 @@ from typing import Any
 
 import httpx2
 import pytest
+import torch
 
 from distill.errors import ModelError
 from distill.synth.server import ServerTeacher
+from distill.synth.teacher import Reader
+from distill.synth.teachers import ServedTeacher
+from distill.train.model import load_base
 from tests.synth import faults
 
 WEIGHTS = Path(__file__).parents[2] / "distill" / "pocket" / "weights"
@@ -85,7 +90,7 @@ def real(folder: Path) -> Iterator[Real]:
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 90
+    until = time.monotonic() + 300
     while time.monotonic() < until and process.poll() is None:
         try:
             if httpx2.get(url, timeout=1).status_code == 200:
@@ -127,6 +132,18 @@ def test_answers_are_the_models_own(real: Real) -> None:
 def test_an_answer_that_is_cut_short_is_said_to_be(real: Real) -> None:
     (reply,) = teacher(real).replies(CONVERSATIONS[:1], max_tokens=1)
     assert reply.truncated
+
+
+def test_a_server_without_log_probabilities_is_scored_here(real: Real) -> None:
+    """It refuses the words that ask for token ids; the targets are then those that the base scores here."""
+    base = load_base("pocket", device="cpu")
+    served = ServedTeacher(teacher(real), base, MEMORY, 5, 12, 8)
+    own = Reader(base, MEMORY).answer(QUESTIONS, 12, k=5)
+    for ours, theirs in zip(own, served.answer(QUESTIONS, True), strict=True):
+        assert (ours.ids, ours.ended) == (theirs.ids, theirs.ended)
+        torch.testing.assert_close(ours.top_logp, theirs.top_logp, atol=1e-4, rtol=0)
+    why = "it gives no log-probabilities (5 a token are asked for)"
+    assert served.warnings() == [f"4 answers of {real.url} were scored here, because {why}"]
 
 
 def test_a_model_that_the_server_has_not(real: Real) -> None:
