@@ -296,8 +296,16 @@ def train_adapter(
     if only:
         require(card_path, only, inputs)
     conversations, targets, manifest = read_dataset(work.dataset, mend)
-    samples = samples_of(
-        work.base, conversations, targets, work.memory, work.residual, work.units, excerpts, work.seed
+    samples, once = samples_of(
+        work.base,
+        conversations,
+        targets,
+        work.memory,
+        work.residual,
+        work.units,
+        excerpts,
+        options["epochs"],
+        work.seed,
     )
     add_lora(work.base, lora["rank"], lora["alpha"], work.seed, checkpointing)
     mine = {u.id for u in work.units}
@@ -317,6 +325,7 @@ def train_adapter(
         work.place / "train",
         digest_of(inputs),
         seed=work.seed,
+        fresh=once,
         look=look if dev else None,
         progress=progress,
         **options,

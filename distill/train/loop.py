@@ -55,13 +55,16 @@ class State:
     notes: list[str] = field(default_factory=list)  # what the report is to say of it
 
 
-def order(n: int, batch: int, epochs: int, seed: int) -> list[list[int]]:
-    """Sample indices of every optimizer step. The last step of an epoch may be smaller."""
+def order(n: int, batch: int, epochs: int, seed: int, fresh: int = 0) -> list[list[int]]:
+    """Sample indices of every optimizer step. The last step of an epoch may be smaller. Of the last `fresh`
+    samples every epoch has its own share, the others come in each."""
     steps = []
+    own = fresh // epochs
     for epoch in range(epochs):
-        rows = list(range(n))
+        first = n - fresh + epoch * own
+        rows = [*range(n - fresh), *range(first, first + own)]
         random.Random(seed * 10_007 + epoch).shuffle(rows)
-        steps += [rows[i : i + batch] for i in range(0, n, batch)]
+        steps += [rows[i : i + batch] for i in range(0, len(rows), batch)]
     return steps
 
 
@@ -166,6 +169,7 @@ def train(
     checkpoint_every: int,
     seed: int,
     compile_model: bool = False,
+    fresh: int = 0,
     look: Callable[[], float] | None = None,
     say: Callable[[str], None] = lambda words: None,
     progress: Callable[[int, int, float, float | None], None] = lambda step, total, loss, recall: None,
@@ -173,6 +177,7 @@ def train(
     """Trains the LoRA of `base` and returns the state and the best adapter weights.
 
     Args:
+        fresh: how many of the last samples come once, in equal shares to the epochs.
         look: dev recall in [0, 1] of the student as it stands, or None; the best look is what is kept.
         inputs: digest of everything the run depends on; a checkpoint of other inputs is not resumed.
         say: called with a sentence when the device's memory was used up and passes are made smaller.
@@ -181,7 +186,7 @@ def train(
     """
     from peft import set_peft_model_state_dict
 
-    steps = order(len(samples), batch_size, epochs, seed)[:max_steps]
+    steps = order(len(samples), batch_size, epochs, seed, fresh)[:max_steps]
     if base.spread:
         spread(base.model, base.spread)
     params = [p for p in base.model.parameters() if p.requires_grad]
@@ -196,7 +201,7 @@ def train(
         state, best = State(**saved["state"]), saved["best"]
         set_peft_model_state_dict(base.model, saved["adapter"])
         optimizer.load_state_dict(saved["optimizer"])
-    epoch = -(-len(samples) // batch_size)  # patience begins after the first
+    epoch = -(-(len(samples) - fresh + fresh // epochs) // batch_size)  # patience begins after the first
     rise = max(1, round(warmup * len(steps)))
     while state.step < len(steps) and not state.stopped:
         rows, step = steps[state.step], state.step

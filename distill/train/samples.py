@@ -28,14 +28,16 @@ def samples_of(
     residual: str,
     units: Sequence[MemoryUnit],
     excerpts: float,
+    epochs: int,
     seed: int,
-) -> list[Sample]:
+) -> tuple[list[Sample], int]:
     """The student's prompt of each conversation and the teacher's ids and targets.
 
     The student has no memory in context, only what the conversation says. A share `excerpts` of what is about
     the memory comes once more with text of it in context: half of them with all that the plan leaves in
     context, as deployed, the others with some lines that answer or some that do not. Whoever deploys the
-    adapter beside a memory asks that it still reads, and that it answers what is not there.
+    adapter beside a memory asks that it still reads, and that it answers what is not there. Those are others
+    in each epoch, so that all of the memory is met in that way; they come last, and are counted.
     """
     spans = list(itertools.pairwise(targets["offsets"].tolist()))
     lines = [line for line in memory.split("\n") if line.strip()]
@@ -47,7 +49,9 @@ def samples_of(
     about = [
         (c, span) for c, span in zip(conversations, spans, strict=True) if c.units and c.family not in BESIDE
     ]
-    for number, (c, span) in enumerate(r.sample(about, round(excerpts * len(about)))):
+    share = round(excerpts * len(about))
+    drawn = [one for _ in range(epochs) for one in r.sample(about, share)]
+    for number, (c, span) in enumerate(drawn):
         if number % 4 > 1 and residual.strip():
             asked.append((c, residual, span))
             continue
@@ -55,7 +59,7 @@ def samples_of(
         at = next((i for i, line in enumerate(lines) if own and own in line), 0)
         start = max(0, (r.randrange(len(lines)) if number % 2 else at) - r.randrange(EXCERPT))
         asked.append((c, "\n".join(lines[start : start + EXCERPT]), span))
-    return [
+    made = [
         Sample(
             prompt_ids(base, c.question, excerpt),
             targets["ids"][a:b].tolist(),
@@ -65,3 +69,4 @@ def samples_of(
         )
         for c, excerpt, (a, b) in asked
     ]
+    return made, len(drawn)

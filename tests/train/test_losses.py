@@ -202,6 +202,14 @@ def test_order_is_by_seed_and_complete() -> None:
     assert steps == order(10, 4, 3, 1) != order(10, 4, 3, 2)
 
 
+def test_every_epoch_has_its_own_share_of_what_is_fresh() -> None:
+    steps = order(10 + 9, 4, 3, 1, fresh=9)
+    assert sorted(i for step in steps for i in step) == sorted([*range(10)] * 3 + [*range(10, 19)])
+    for epoch in range(3):
+        rows = sorted(i for step in steps[epoch * 4 : epoch * 4 + 4] for i in step)
+        assert rows == [*range(10), *range(10 + 3 * epoch, 13 + 3 * epoch)]
+
+
 def test_micro_batches_hold_every_row_once_and_keep_the_limit() -> None:
     base = tiny()
     samples = made_up(base, 20)

@@ -35,8 +35,8 @@ def test_excerpts_answer_or_do_not_or_are_what_stays_in_context() -> None:
         "top_logp": torch.zeros(n, 2),
         "tail": torch.zeros(n),
     }
-    made = samples_of(base, said, targets, MEMORY, RESIDUAL, UNITS, 1.0, 0)
-    assert len(made) == n + len(UNITS)  # replay has no excerpt
+    made, fresh = samples_of(base, said, targets, MEMORY, RESIDUAL, UNITS, 1.0, 1, 0)
+    assert len(made) - fresh == n and fresh == len(UNITS)  # replay has no excerpt
     kinds: Counter[str] = Counter()
     for i, sample in enumerate(made):
         text = base.tokenizer.decode(sample.prompt)
@@ -47,4 +47,7 @@ def test_excerpts_answer_or_do_not_or_are_what_stays_in_context() -> None:
         else:
             kinds["answers" if UNITS[sample.ids[0]].text in text else "lines"] += 1
     assert kinds["residual"] == 14 and kinds["answers"] >= 8 and kinds["lines"] > 0
-    assert len(samples_of(base, said, targets, MEMORY, RESIDUAL, UNITS, 0.0, 0)) == n
+    assert samples_of(base, said, targets, MEMORY, RESIDUAL, UNITS, 0.0, 3, 0)[1] == 0
+    few, fresh = samples_of(base, said, targets, MEMORY, RESIDUAL, UNITS, 0.2, 10, 0)
+    asked = {sample.ids[0] for sample in few[n:]}
+    assert len(few) - n == fresh == 60 and len(asked) > 20, "every epoch has others"
