@@ -1,9 +1,10 @@
 """Whether servers load an adapter directory, by the limits that they document.
 
-vLLM (docs, LoRA adapters; `vllm/lora/peft_helper.py`): LoRA without DoRA, bias or modules kept whole, a rank
-up to `--max-lora-rank`, which is one of a few numbers. SGLang (docs, LoRA serving): the target modules are
-among those it names, and `--max-lora-rank` holds the rank. Nothing is started here; that their versions of
-today load it is not shown by it.
+vLLM (docs, LoRA adapters; `vllm/lora/peft_helper.py` and `vllm/config/lora.py`): LoRA without DoRA, bias or
+modules kept whole, a rank up to `--max-lora-rank`, which is one of a few numbers. SGLang (docs, LoRA serving;
+`srt/lora/lora_config.py`): the target modules are among those it names, `--max-lora-rank` holds the rank, and
+alpha over rank is the scale. Read on 30 November 2026. Nothing is started here; that their versions of today
+load it is not shown by it. llama.cpp is: `export.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from distill.errors import RecordError
 
 POCKET = Path(__file__).parent.parent / "pocket" / "weights"  # what servers call it
-RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # of vLLM's --max-lora-rank
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # of vLLM's --max-lora-rank
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 TENSOR = re.compile(r"base_model\.model\.(?:model|language_model)\.[\w.]+\.lora_[AB]\.weight")
 
@@ -67,9 +68,13 @@ def _faults(config: dict[str, Any], shapes: dict[str, list[int]]) -> list[str]:
         found.append(f"rank {rank} is more than the {RANKS[-1]} that vLLM takes")
     found += [
         f"{key} is {config[key]!r}, which vLLM refuses"
-        for key in ("modules_to_save", "use_dora", "layer_replication")
+        for key in ("modules_to_save", "use_dora")
         if config.get(key)
     ]
+    if config.get("layer_replication"):
+        found.append("layer_replication is not read by either: layers would be missing")
+    if config.get("use_rslora"):
+        found.append("use_rslora is not read by SGLang, which would scale by alpha over rank")
     if config.get("bias", "none") != "none":
         found.append(f"bias is {config['bias']!r}, which vLLM refuses")
     ranks = {**(config.get("rank_pattern") or {}), **(config.get("alpha_pattern") or {})}

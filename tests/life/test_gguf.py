@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import numpy as np
 import pytest
 import torch
 
+from distill.errors import ModelError
 from distill.life.export import FAMILIES, PAIRED, base_config, gguf_of, in_pairs
 from distill.train.model import POCKET
 
@@ -56,6 +58,7 @@ def base_gguf(folder: Path, to: Path) -> Path:
     file.add_eos_token_id(4)
     file.add_pad_token_id(0)
     file.add_add_bos_token(False)
+    file.add_chat_template((POCKET / "chat_template.jinja").read_text())
     for name, tensor in load_file(folder / "model.safetensors").items():
         values, last = tensor.float().numpy(), name.split(".")[-2]
         if last in PAIRED and arch == "llama":
@@ -76,7 +79,7 @@ class Llama:
     def __init__(self, base: Path, adapter: Path | None = None):
         said = llama.CommonParams()
         said.model.path = str(base)
-        said.n_ctx, said.n_parallel, said.warmup = 1024, 1, False
+        said.n_ctx, said.n_parallel, said.warmup, said.use_jinja = 1024, 1, False, True
         said.cpuparams.n_threads = 1
         said.cache_type_k = said.cache_type_v = llama.ggml_type.GGML_TYPE_F32
         said.flash_attn_type = llama.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
@@ -127,12 +130,18 @@ def test_llama_cpp_answers_the_probes_as_peft_does(project: Path, command: Calla
     bare, with_adapter = Llama(whole), Llama(whole, file)
     model = PeftModel.from_pretrained(base.model, str(project / "run/adapter")).eval()
     same, moved = 0, 0.0
-    for ids in asked:
+    for question, ids in zip(questions, asked, strict=True):
         answer, likely = with_adapter.greedy(ids, 24)
         assert apart(model, ids, answer, likely) < 1e-3
         ours = model.generate(input_ids=torch.tensor([ids]), max_new_tokens=24, do_sample=False)
         same += ours[0, len(ids) :].tolist() == answer
         moved = max(moved, apart(model, ids, *bare.greedy(ids, 24)))
+        served = httpx2.post(
+            f"{with_adapter.server.listening_address}/v1/chat/completions",
+            json={"messages": [{"role": "user", "content": question}], "temperature": 0.0, "max_tokens": 24},
+            timeout=60,
+        ).json()["choices"][0]["message"]["content"]
+        assert served.strip() == base.tokenizer.decode(answer, skip_special_tokens=True).strip()
     assert same == len(asked) >= 8
     assert moved > 0.5, "the adapter must be what is answered with"
 
@@ -162,7 +171,7 @@ def test_every_family_is_answered_as_by_peft(name: str, tmp_path: Path) -> None:
     )
     model = get_peft_model(bare, lora).eval()
     model.peft_config["default"].base_model_name_or_path = str(tmp_path / "base")
-    model.save_pretrained(tmp_path / "adapter")
+    model.save_pretrained(str(tmp_path / "adapter"))
     config = json.loads((tmp_path / "adapter/adapter_config.json").read_bytes())
     file = tmp_path / "adapter.gguf"
     file.write_bytes(gguf_of(tmp_path / "adapter", config, base_config(config)))
@@ -172,3 +181,32 @@ def test_every_family_is_answered_as_by_peft(name: str, tmp_path: Path) -> None:
     assert apart(model, prompt, said, likely) < 1e-3
     with model.disable_adapter():
         assert apart(model, prompt, said, likely) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "family", "fault"),
+    [
+        ({"use_dora": True}, "qwen3", "the adapter has use_dora, which llama.cpp's LoRA does not know"),
+        ({"rank_pattern": {"q_proj": 4}}, "qwen3", "the adapter has rank_pattern"),
+        ({}, "gpt2", "a base of the family gpt2 is not exported as GGUF, only qwen2, qwen3"),
+    ],
+)
+def test_what_llama_cpp_does_not_take_is_not_exported(
+    built: Path, changes: dict, family: str, fault: str
+) -> None:
+    adapter = built / "run/adapter"
+    config = json.loads((adapter / "adapter_config.json").read_bytes()) | changes
+    base = base_config(config)
+    base.model_type = family
+    with pytest.raises(ModelError, match=fault):
+        gguf_of(adapter, config, base)
+
+
+def test_an_export_needs_a_run_that_holds(project: Path, command: Callable) -> None:
+    done = command(project, "export", "nowhere")
+    assert done.returncode == 1 and "nowhere" in done.stderr
+    weights = project / "run/adapter/adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
+    done = command(project, "export", "run")
+    assert done.returncode == 3 and "run: is not exported: adapter/adapter_model.safetensors" in done.stderr
+    assert not (project / "run/gguf").exists()
