@@ -18,7 +18,7 @@ import torch
 from transformers import AttentionInterface
 
 from distill.train.loop import LOGITS
-from distill.train.targets import prefix_bytes
+from distill.train.targets import AT_ONCE, prefix_bytes
 
 MODES = ("none", "int8", "nf4")  # in the order in which they are preferred
 BITS = {"int8": 8.0, "nf4": 4.127}  # of a weight of a linear layer
@@ -48,6 +48,7 @@ class Graph:
     lora: int
     itemsize: int
     vocabulary: int
+    layers: int
     prefix: int  # bytes of keys and values a token
     saved: tuple[float, float]
     layer: float  # bytes a token that one layer keeps: made anew on the way back where it is checkpointed
@@ -71,6 +72,11 @@ class Graph:
     def generating(self, prefix: int, rows: int, width: int) -> int:
         """Bytes beside the weights: the shared prefix, each row's own keys and values, logits in fp32."""
         return self.prefix * (prefix + rows * width) + rows * self.vocabulary * 12
+
+    def held(self, prefix: int, offload: bool) -> int:
+        """Tokens of a prefix; of one that stays with the host, what the layers are that the device has at
+        once."""
+        return -(-prefix * min(AT_ONCE, self.layers) // self.layers) if offload else prefix
 
     def need(self, choice: Choice, prefix: int, width: int, step: int | None = None) -> int:
         """Bytes of the whole run at its worst: training and generating do not meet."""
@@ -107,6 +113,7 @@ def graph_of(config: Any, dtype: torch.dtype, rank: int) -> Graph:
         lora=trained,
         itemsize=dtype.itemsize,
         vocabulary=inner.config.get_text_config().vocab_size,
+        layers=layers,
         prefix=prefix_bytes(inner, 1),
         saved=(plain, checked),
         layer=plain / layers,

@@ -82,6 +82,7 @@ def test_a_large_model_is_counted_without_its_weights(large: Graph) -> None:
     assert large.weights("none") == pytest.approx(16.4e9, rel=0.01)
     assert large.prefix == 147_456
     assert large.saved[True] < large.saved[False] / 20
+    assert large.held(20_000, False) == 20_000 and large.held(20_000, True) == 1_667  # 3 of 36 layers
 
 
 @pytest.mark.parametrize(
