@@ -31,7 +31,7 @@ RECIPE = """version: 1
 out: run
 memory: {sources: [{format: agents_md, path: AGENTS.md}]}
 synth: {per_unit: 24, temperature: 1.2, replay: 0.25, near: 0.4, max_new_tokens: 48, batch_size: 128}
-train: {lr: 5.0e-3, epochs: 11, batch_size: 16, excerpts: 0.3, eval_every: 400}
+train: {lr: 5.0e-3, epochs: 11, batch_size: 16, excerpts: 0.4, eval_every: 400}
 check:
   arms: [none, tokens, weights, both, deployed]
   gates: [forgetting, divergence, false_claims, locality, stale]
