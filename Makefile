@@ -30,7 +30,8 @@ bench: $(VENV)/.installed ## time planning, compiling, the guard and distillatio
 	$(VENV)/bin/python -m tests.bench.planning
 	$(VENV)/bin/python -m tests.bench.guard compile
 	$(VENV)/bin/python -m tests.bench.guard latency
-	for what in targets student growth ahead; do OMP_NUM_THREADS=1 $(VENV)/bin/python -W ignore -m tests.bench.speed $$what || exit 1; done
+	for what in targets student growth; do OMP_NUM_THREADS=1 $(VENV)/bin/python -W ignore -m tests.bench.speed $$what || exit 1; done
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -W ignore -m tests.bench.fit
 	$(MAKE) bench-trl
 
 bench-trl: $(BESIDE)/.installed ## teacher targets and a whole distillation, beside TRL's trainer in an environment of its own

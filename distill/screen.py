@@ -209,7 +209,7 @@ def show_ahead(ahead: Any, command: str) -> None:
     columns = [("work", {}), ("tokens", number), ("time", number), ("of the processors", number)]
     out = console()
     out.print(table(columns, rows))
-    held = f"{size(ahead.peak)} at most in the calibration" if ahead.peak else "not measured"
+    held = f"{size(ahead.peak)} at most" if ahead.peak else "not measured"
     counted = f", {size(ahead.counted)} by count" if ahead.counted else ""
     out.print(Text(f"\ndevice: {printable(ahead.device)}, {size(ahead.left)} left"))
     out.print(Text(f"memory: {held}{counted}; disk: {size(ahead.disk)}"))

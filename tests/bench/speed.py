@@ -3,7 +3,6 @@
     python -m tests.bench.speed targets    # teacher targets over one shared prefix, beside full forwards
     python -m tests.bench.speed student    # a training step, beside the bare forward and backward
     python -m tests.bench.speed growth     # time against samples and against memory, with the fitted exponent
-    python -m tests.bench.speed ahead      # what `run --dry-run` says, beside the run
 
 Rates on a GPU are `speed_gpu.py`'s. On a processor seconds are of this process's processor time, which a busy
 machine changes least; on a GPU they are of the wall, with the device waited for. The processor's model has
@@ -14,15 +13,10 @@ there is a target.
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -127,7 +121,7 @@ def spread(values: Sequence[float]) -> str:
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], base: Base | None) -> None:
-    machine = device_name(base.device) if base else platform.machine()
+    machine = device_name(base.device if base else torch.device("cpu"))
     table = Table(title=f"{title}\n{machine}; torch {torch.__version__}", title_justify="left", box=None)
     for name in columns:
         table.add_column(name, justify="left" if name == columns[0] else "right")
@@ -259,61 +253,6 @@ def growth(rounds: int = ROUNDS) -> None:
         cells = ", ".join(f"{n:,}: {t:.2f} s" for n, t in zip(moved, took, strict=True))
         rows.append([name, cells, f"{exponent(moved, took):.2f}"])
     show("Growth of the time of teacher targets", ["against", "seconds", "exponent"], rows, base)
-
-
-MEMORY = "".join(
-    f"- {name} runs on port {4100 + i}.\n- {name} is owned by {who}.\n"
-    for i, (name, who) in enumerate(
-        zip(
-            ("amber-heron", "quiet-fox", "silver-pine", "brave-otter", "low-elm", "red-lynx"),
-            ("Maya Lund", "Tom Ek", "Ida Moe", "Per Dahl", "Eva Ros", "Jon Vik"),
-            strict=True,
-        )
-    )
-)
-RECIPE = """version: 1
-out: run
-memory: {sources: [{format: agents_md, path: AGENTS.md}]}
-synth: {per_unit: 16, temperature: 1.2, max_new_tokens: 48, replay: 0.25, batch_size: 64}
-train: {epochs: 6, lr: 4.0e-3, batch_size: 16, batch_tokens: 512, eval_every: 100, patience: 0}
-check:
-  {probes_per_unit: 8, min_probes: 4, bootstrap: 200, gates: [forgetting, divergence, false_claims]}
-"""
-
-
-@app.command()
-def ahead() -> None:
-    """Time, memory and disk as `--dry-run` says them, beside those of the run of the same recipe."""
-    from distill.ahead import foresee
-    from distill.planned import planned
-    from distill.recipe import load
-
-    root = Path(__file__).parents[2]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "AGENTS.md").write_text(MEMORY)
-        (folder / "distill.yaml").write_text(RECIPE)
-        said = load(folder / "distill.yaml")
-        there = said.model_copy(update={"out": folder / "dry"})
-        told = foresee(there, *planned(there, lambda name: name))
-        env = os.environ | {"PYTHONPATH": str(root), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-        words = [sys.executable, "-W", "ignore", "-m", "distill.cli", "run", "distill.yaml"]
-        run = subprocess.Popen(
-            words, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        _, status, used = os.wait4(run.pid, 0)
-        assert os.waitstatus_to_exitcode(status) in (0, 3), "the run failed"
-        disk = sum(p.stat().st_size for p in (folder / "run").rglob("*") if p.is_file())
-    rows = [
-        (what, said, found)
-        for what, said, found in (
-            ("processor seconds", told.cpu or 0, used.ru_utime + used.ru_stime),
-            ("peak memory, MB", (told.peak or 0) / 1e6, used.ru_maxrss * 1024 / 1e6),
-            ("disk, MB", told.disk / 1e6, disk / 1e6),
-        )
-    ]
-    cells = [[what, f"{said:.1f}", f"{found:.1f}", f"{said / found - 1:+.0%}"] for what, said, found in rows]
-    show("A run, as it was foreseen and as it was", ["what", "foreseen", "measured", "off by"], cells, None)
 
 
 if __name__ == "__main__":
