@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM
 from distill.errors import ModelError
 from distill.train.adapter import add_lora
 from distill.train.loop import train
-from distill.train.model import POCKET, Base
+from distill.train.model import POCKET, Base, load_base
 from tests.train.test_losses import OPTIONS, made_up, tiny
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +93,7 @@ def test_where_memory_is_used_up_passes_are_halved_and_nothing_changes(tmp_path:
     for name, tensor in weights.items():
         assert torch.allclose(tensor, broken[name], atol=1e-6)
     assert len(said) == 1 and "the result is the same" in said[0]
+    assert state.notes == said  # which the report repeats
     assert state.batch_tokens is not None and state.batch_tokens <= 40
 
 
@@ -110,6 +111,11 @@ def test_a_sequence_that_does_not_fit_alone_is_one_sentence(tmp_path: Path) -> N
         ModelError, match=r"does not hold one sequence of \d+ tokens in training; hold the base"
     ):
         train(base, made_up(tiny(), 4), tmp_path, "x", **OPTIONS)  # type: ignore[arg-type]
+
+
+def test_a_base_in_fewer_bits_is_not_spread() -> None:
+    with pytest.raises(ModelError, match=r"held in full, not in nf4; use `--set base\.quantize=none`"):
+        load_base("pocket", "nf4", device="cpu", spread=True)
 
 
 def free_port() -> int:
