@@ -10,6 +10,7 @@ import email.utils
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -93,10 +94,14 @@ def test_the_address_may_be_written_with_or_without_its_end(serve: Servers, path
         (faults.completion("and then", "length"), Reply("and then", True)),
         (faults.completion(None, "length", reasoning_content="hm"), Reply("", True)),
         (faults.completion(""), Reply("", False)),
+        (faults.completion("and then", None), Reply("and then", True)),
+        (faults.completion("and then", "content_filter"), Reply("and then", True)),
     ],
 )
 def test_what_is_a_reply(serve: Servers, answer: bytes, reply: Reply) -> None:
-    assert teacher(serve(send(200, answer)).url).replies(said("a"), 8) == [reply]
+    """Whole only where the server says so."""
+    server = serve(send(200, answer))
+    assert teacher(server.url).replies(said("a"), 8) == [replace(reply, endpoint=server.url)]
 
 
 @pytest.mark.parametrize(
@@ -201,6 +206,7 @@ LONG = "This model's maximum context length is 4096 tokens: " + SECRET
             1,
         ),
         (error(500, SECRET), "fails (500), also after retries; see that the server runs", 4),
+        (send(200, faults.completion("half", "abort")), "broke off its answer, also after retries", 4),
         (cut, "broke off its answer, also after retries", 4),
     ],
 )
