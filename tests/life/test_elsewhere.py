@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -108,6 +109,7 @@ def test_plain_peft_and_plain_transformers_answer_as_the_run_did(project: Path) 
     plain = PeftModel.from_pretrained(base, str(adapter)).eval()
     config(adapter, base_model_name_or_path=str(POCKET))  # a hub id needs no such help
     alone = AutoModelForCausalLM.from_pretrained(adapter, dtype=torch.float32).eval()
+    both: list[Any] = [plain, alone]
     tokenizer = AutoTokenizer.from_pretrained(POCKET)
     probes = {
         p["id"]: p for p in map(json.loads, (project / "run/probes.jsonl").read_text().splitlines()[1:])
@@ -120,6 +122,6 @@ def test_plain_peft_and_plain_transformers_answer_as_the_run_did(project: Path) 
         ids = tokenizer.apply_chat_template(
             asked, add_generation_prompt=True, return_tensors="pt", return_dict=True
         )["input_ids"]
-        for model in (plain, alone):
+        for model in both:
             out = model.generate(input_ids=ids, max_new_tokens=24, do_sample=False)[0, ids.shape[1] :]
             assert tokenizer.decode(out, skip_special_tokens=True).strip() == answer.strip()
