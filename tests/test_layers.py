@@ -37,7 +37,7 @@ FLOOR = (
     "starter",
     "yaml_lines",
 )
-KNOWING = {f"distill.{name}" for name in ("cli", "flow", "ahead", "planned", "starter", "recipe")} | {
+KNOWING = {f"distill.{name}" for name in ("cli", "flow", "fleet", "ahead", "planned", "starter", "recipe")} | {
     "distill.life.commands"
 }
 PACKAGES = [name for name in ("distill", "harness_compile") if (ROOT / name).is_dir()]
