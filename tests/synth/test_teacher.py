@@ -210,11 +210,13 @@ def test_a_question_that_the_memory_does_not_hold_alone_is_an_error(base: Base) 
 
 def test_the_prefix_is_restored_after_each_batch(base: Base) -> None:
     reader = Reader(base, LINES)
-    assert reader.prefix().layers is not None
-    before = [k.clone() for k, _ in reader.prefix().layers or []]
+    layers = reader.prefix().layers
+    assert isinstance(layers, list)
+    before = [k.clone() for k, _ in layers]
     first = [a.ids for a in reader.answer(QUESTIONS, 8)]
     assert [a.ids for a in reader.answer(QUESTIONS, 8)] == first
-    for old, (new, _) in zip(before, reader.prefix().layers or [], strict=True):
+    assert reader.prefix().layers is layers
+    for old, (new, _) in zip(before, layers, strict=True):
         assert torch.equal(old, new)
 
 
