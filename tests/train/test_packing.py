@@ -56,9 +56,10 @@ def test_a_kernel_is_taken_where_it_does_what_rows_do(kernel: Any, taken: bool) 
 def test_flex_attention_is_that_of_rows(heads: int, kv: int) -> None:
     """On the way forward, not compiled: on a processor it has no way back."""
     lengths = (5, 130, 17, 64)
-    given = [torch.randn(1, n, sum(lengths), 16) for n in (heads, kv, kv)]
+    q, k, v = (torch.randn(1, n, sum(lengths), 16) for n in (heads, kv, kv))
     with torch.no_grad(), torch.compiler.set_stance("force_eager"):
-        one, other = (k(lengths, CPU).attend(torch.nn.Module(), *given, 0.3) for k in (Flex, Rows))
+        made = (kernel(lengths, CPU).attend(torch.nn.Module(), q, k, v, 0.3) for kernel in (Flex, Rows))
+        one, other = made
     assert torch.allclose(one, other, atol=1e-5)
 
 
