@@ -14,12 +14,15 @@ import typer
 from distill.pocket import turns as T
 from distill.pocket import world as W
 from distill.pocket.build import AGAIN, encode, new_model, train
-from distill.pocket.circuit import widen
+from distill.pocket.circuit import shrink, widen
 from distill.pocket.evaluate import answerable
 from distill.pocket.muon import Muon
+from distill.pocket.tokenizer import pieces
 from distill.pocket.words import entity, is_heldout
 from distill.synth.families import FAMILIES, UNKNOWN
 from distill.train.model import POCKET, load_base
+
+SMALL = Path(__file__).parent.parent / "fixtures" / "pocket-small"
 
 
 def test_what_ships_is_small_and_complete() -> None:
@@ -87,6 +90,32 @@ def test_a_model_with_more_heads_says_what_it_said_before() -> None:
     assert mixed.abs().sum() > 0  # what `mix_heads` adds, and nothing else
     mixed.zero_()
     torch.testing.assert_close(wider(ids).logits, model(ids).logits)
+
+
+@torch.no_grad()
+def test_a_model_that_is_cut_down_keeps_what_is_left_of_it() -> None:
+    """With every layer, neuron and token it says what it said before; with fewer it is that much smaller."""
+    base = load_base("pocket")
+    layers, neurons = len(base.model.model.layers), base.model.config.intermediate_size
+    ids = torch.arange(40, 72)[None]
+    same = shrink(base.model, range(layers), neurons, [[i] for i in range(len(base.tokenizer))])
+    assert torch.allclose(same(ids).logits, base.model(ids).logits, atol=1e-4)
+    small = shrink(base.model, range(2), neurons // 2, [[i, i + 1] for i in range(100)])
+    assert small.lm_head.weight.shape == (100, base.model.config.hidden_size)
+    assert len(small.model.layers) == 2 and small.model.layers[1].mlp.up_proj.out_features == neurons // 2
+    embed = base.model.model.embed_tokens.weight
+    assert torch.allclose(small.model.embed_tokens.weight[7], (embed[7] + embed[8]) / 2)
+
+
+def test_another_tokenizers_pieces_are_the_same_bytes() -> None:
+    from transformers import AutoTokenizer
+
+    tok = load_base("pocket").tokenizer
+    small = AutoTokenizer.from_pretrained(SMALL)
+    found = pieces(tok, small)
+    assert len(found) == len(small) < len(tok)
+    for at in range(0, len(small), 7):
+        assert "".join(tok.convert_ids_to_tokens(found[at])) == small.convert_ids_to_tokens(at)
 
 
 def test_training_never_says_a_heldout_name() -> None:
