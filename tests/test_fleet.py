@@ -125,7 +125,7 @@ def test_memories_on_two_nodes_with_one_worker_killed(tmp_path: Path, cluster: A
     print(f"killed {killed}; a first run in {time.monotonic() - start:.0f} s:\n{out}")
     assert run.returncode in (0, 3), out + err  # so short a training may stay below a threshold
     assert killed[0], "no worker was killed in training"
-    assert f"{COUNT} recipes" in out and "failed" not in out
+    assert f"{COUNT} recipes" in out and not re.search(r"\d failed", out)
     finished = sum(int(n) for n in re.findall(r"(\d+) (?:done|below)", out))
     assert finished == COUNT
     for i in range(COUNT):
