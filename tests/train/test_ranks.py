@@ -129,11 +129,11 @@ ACCELERATE = ("accelerate.commands.launch", "--use_fsdp", "--fsdp_version", "2",
 
 
 def launched(processes: int, *words: str, cwd: Path = ROOT, by: Sequence[str] = TORCHRUN) -> None:
-    """Runs Python words in so many processes, and fails with what they said."""
-    head = [word.format(processes) for word in by] + [str(free_port())]
+    """Runs Python words in so many processes, and fails with what they said. One is started as always."""
+    head = ["-m", *(word.format(processes) for word in by), str(free_port())] if processes > 1 else []
     env = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", *head, *words],
+        [sys.executable, "-W", "ignore", *head, *words],
         cwd=cwd,
         env=env,
         capture_output=True,
