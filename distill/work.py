@@ -33,6 +33,7 @@ from distill.records import (
 from distill.stage import fresh, require
 from distill.synth.cache import Cache, code
 from distill.synth.dataset import MANIFEST, Question, read_dataset
+from distill.synth.families import BESIDE
 from distill.synth.generate import Teacher, self_study
 from distill.synth.teacher import Reader
 from distill.train.adapter import AdapterCard, add_lora, load_adapter, save_adapter
@@ -223,6 +224,10 @@ def synthesise(
         require(work.dataset / MANIFEST, only, inputs)
     held = Held(probes, work.memory)
     statements = {u.id: u.statement for u in work.units}
+    left = {u.id: u.statement for u in work.others if work.places.get(u.id) == "tokens"}
+    if given is not None:  # what is read in context is also about what stays there
+        here = {True: {"", *statements, *left}, False: {"", *statements}}
+        given = [q for q in given if q.unit in here[q.family in BESIDE]]
     start = time.monotonic()
     manifest = self_study(
         statements,
@@ -238,11 +243,11 @@ def synthesise(
         near=near,
         reading=reading,
         residual=work.residual,
-        left={u.id: u.statement for u in work.others if work.places.get(u.id) == "tokens"},
+        left=left,
         temperature=temperature,
         seed=work.seed,
         more=more,
-        given=[q for q in given if not q.unit or q.unit in statements] if given is not None else None,
+        given=given,
         collides=held.collides,
         progress=tell,
     )
