@@ -108,10 +108,7 @@ def batch_loss(
     run = inner.model if run is None else run  # what is compiled has no truth value
     whole = [s.prompt + s.ids for s in samples]
     width = max(map(len, whole))
-    if packed:
-        hidden = hidden_states(inner, run, whole, device)
-    else:
-        hidden = _padded(run, whole, device, pad)
+    hidden = hidden_states(inner, run, whole, device) if packed else _padded(run, whole, device, pad)
     where, at = [], 0
     for s, ids in zip(samples, whole, strict=True):
         where += range(at + len(s.prompt) - 1, at + len(ids) - 1)

@@ -7,6 +7,7 @@ generation (`synth/teacher.py`).
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging as python_logging
@@ -187,11 +188,8 @@ def load_base(
         )
     if quantize == "none" and not spread:
         loaded.to(target)
-    for (
-        module
-    ) in loaded.modules():  # repacks the weights at the first forward: wrong shapes below 64 in a block,
-        if hasattr(module, "support_avx512bf16_for_cpu"):  # and nothing can be trained through them
-            module.support_avx512bf16_for_cpu = False
+    if target == "cpu":
+        _mend_four_bits(loaded)
     loaded.eval().requires_grad_(False)
     folder = Path(where)
     weights = (
@@ -211,6 +209,25 @@ def load_base(
         offload,
         torch.device(target) if spread else None,
     )
+
+
+def _mend_four_bits(model: Any) -> None:
+    """bitsandbytes 0.50 on a processor: its repacking for AVX512-BF16 at the first forward can't be trained
+    through, and its kernel reads weights wrongly whose rows do not end with a block; flat they are right."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+        state = getattr(getattr(module, "weight", None), "quant_state", None)
+        if state is not None and state.shape[-1] % state.blocksize:
+            module.forward = functools.partial(_flat_forward, module, tuple(state.shape))
+            state.shape = torch.Size([1, state.shape.numel()])
+
+
+def _flat_forward(module: Any, shape: tuple[int, ...], x: torch.Tensor) -> torch.Tensor:
+    from bitsandbytes.functional import dequantize_4bit
+
+    weight = dequantize_4bit(module.weight.data, module.weight.quant_state).view(shape)
+    return torch.nn.functional.linear(x, weight.to(x.dtype), module.bias)
 
 
 def prompt_text(base: Base, question: str, memory: str | None) -> str:

@@ -55,6 +55,16 @@ def test_quantized_bases_train(tmp_path: Path, quantize: Literal["nf4", "int8"])
     assert all(torch.isfinite(w).all() for w in weights.values())
 
 
+def test_four_bits_are_near_the_weights_that_they_stand_for() -> None:
+    """160 wide, rows of the embedded model do not end with a block of 64."""
+    plain, four = load_base("pocket", device="cpu"), load_base("pocket", "nf4", device="cpu")
+    x = torch.randn(3, 160, generator=torch.Generator().manual_seed(0))
+    for name in ("self_attn.q_proj", "mlp.gate_proj"):
+        layer, held = (b.model.model.layers[0].get_submodule(name) for b in (plain, four))
+        wanted = layer(x)
+        assert float((held(x) - wanted).norm()) < 0.15 * float(wanted.norm())
+
+
 def test_the_adapter_is_a_plain_peft_directory(tmp_path: Path) -> None:
     base = load_base("pocket", device="cpu")
     state, weights = fit(base, tmp_path / "train")
