@@ -168,8 +168,8 @@ class Synth(Section):
     model: str | None = None
     """The model's name on those servers, where it is not `base.model`."""
     targets: Literal["server", "local"] = "server"
-    """Of served answers. `server`: the log-probabilities that the server gives, where it gives top_k of them and
-    they are the base's; else, as with `local`, the base scores the answers here, which takes longer.
+    """Of served answers. `server`: the log-probabilities that the server gives, where it gives top_k of them
+    and they are the base's; else, as with `local`, the base scores the answers here, which takes longer.
     """
 
 
