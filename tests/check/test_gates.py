@@ -238,3 +238,15 @@ def test_what_a_build_costs_is_said_once_for_the_same_work(tmp_path: Path) -> No
     other = {**A, "memory": "2"}
     spent(tmp_path, "synthesis", 3.0, other, 20)
     assert cost_of(tmp_path, other, memory=100, residual=40).seconds == {"synthesis": 3.0}
+
+
+def test_old_and_new_values_are_asked_for_in_the_form_that_the_memory_has() -> None:
+    """A value without its code span is unlikely whatever was learned, and a longer one the more so."""
+    before = [MemoryUnit(id="build1", text="Build oak with `skart format`.")]
+    now = [MemoryUnit(id="build2", text="Build oak with `bexstar deploy utils/billing`.")]
+    probe = make("build2", "What builds oak?", "bexstar deploy utils/billing", "contains", "written")
+    asked = stale(changes(before, now), [probe], now[0].text, {"build2"})
+    assert ("`skart format`", "`bexstar deploy utils/billing`") in {(one.old, one.new) for one in asked}
+    held = preferred(asked, [(-30.0, -1.0)] * len(asked), ["`skart format`"] * len(asked))
+    assert set(held) == {(False, True)}, "an answer counts in any form"
+    assert preferred(asked[:1], [(-30.0, -1.0)], ["skart format"]) == [(False, True)]

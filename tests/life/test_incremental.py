@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from distill.life.manifest import rows_of
 from distill.life.verify import verify
+from distill.synth.families import BESIDE
 
 
 def dataset(run: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in (run / "synth/dataset").iterdir() if p.is_file()}
+
+
+def _of_others(row: dict[str, Any]) -> bool:
+    """Whether a sample is of a unit that did not change, and made of its line alone: other names and excerpts
+    are made of lines beside it too."""
+    return bool(row["units"]) and not row["units"][0].startswith("quiet-fox") and row["family"] not in BESIDE
 
 
 def test_a_changed_line_is_all_that_is_done_again(project: Path, command: Callable) -> None:
@@ -25,8 +33,7 @@ def test_a_changed_line_is_all_that_is_done_again(project: Path, command: Callab
     assert "quiet-fox is owned by Maya Lund. → Notes > Services: quiet-fox is owned by Omar Quist." in said
     assert "again: training, from the base, since the memory and the plan changed" in said
     now = rows_of(run)
-    other = [row for row in first if row["units"] and not row["units"][0].startswith("quiet-fox")]
-    kept = [row for row in now if row["units"] and not row["units"][0].startswith("quiet-fox")]
+    other, kept = ([row for row in rows if _of_others(row)] for rows in (first, now))
     assert other == kept
     assert not [row for row in now if "Maya" in row["question"] + row["answer"]]
     assert [row for row in now if "Omar Quist" in row["answer"]]

@@ -108,6 +108,13 @@ def values(old: str, new: str) -> tuple[str, str, str] | None:
     return None
 
 
+def _value(words: str) -> str:
+    """The words without the sentence's punctuation, in the code span that they stand in: a model is sure of
+    the form it learned, and both values are to have it."""
+    bare = words.strip(".,;:")
+    return bare if bare.count("`") % 2 == 0 else bare.strip("`")
+
+
 def stale(
     pairs: Sequence[Changed],
     probes: Sequence[Probe],
@@ -134,9 +141,9 @@ def stale(
             if len(shown.split()) >= LEAST and len(was.split()) <= HIDDEN:
                 found.append(Stale(old.id, old.statement, CLOZE_PROBE.format(start=shown), was, now, False))
             found += [
-                Stale(old.id, old.statement, probe.question, was.strip("`.,;:"), now.strip("`.,;:"), False)
+                Stale(old.id, old.statement, probe.question, _value(was), _value(now), False)
                 for probe in by_unit.get(new.id, ())
-                if contains(probe.reference, now) and not contains(was.strip("`.,;:"), probe.question)
+                if contains(probe.reference, now) and not contains(_value(was), probe.question)
             ]
             continue
         if exchanged:
