@@ -81,7 +81,7 @@ def residual_prompts(
     known, asked = parts(memory), [family for family in families if family != "abstain"] or families
     found = []
     for number in range(count):
-        by = twins(residual, known, memory, f"{seed} {number // len(asked)}", OTHERS)
+        by = twins(residual, known, memory, f"{seed} {number}", OTHERS)
         family = asked[number % len(asked)]
         for unit, statement in left.items():
             prompt = FAMILIES[family].format(line=renamed(statement, by))

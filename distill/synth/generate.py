@@ -49,6 +49,7 @@ class Teacher(Protocol):
 
 MORE = 50  # seeds between a first question and one of the extra ones
 ABSTAINING = 0.2  # most abstaining samples of a unit, as a share of its others
+STAYING = 4  # times as many questions about what stays in context: no other sample teaches to read it
 FREER = 1.25  # temperature of the questions after the first round, over that of the first
 
 
@@ -101,7 +102,7 @@ def self_study(
         memory: what the teacher has in context; used here to judge faithfulness.
         near: share of the questions that are asked once more about another name, without a memory.
         reading: share of the questions that are asked once more with a twin of some lines in context; a
-            statement that stays in context gets as many questions about twins of it as share of `per_unit`.
+            statement that stays in context gets `STAYING` times that share of `per_unit`, about twins of it.
         residual: what stays in context; `left` the statements of its units, by id.
         context: digest of base, template and limits: what else a text of this teacher depends on.
         more: samples beyond `per_unit`, by unit, in rounds; more freely written, none that abstains.
@@ -144,7 +145,7 @@ def self_study(
         about = (study.conversations, statements, memory)
         _keep(study, "near", near_questions(*about, near, seed), False)
         _keep(study, "reading", excerpt_questions(*about, reading, seed), False)
-        count = round(2 * reading * per_unit)
+        count = round(STAYING * reading * per_unit)
         prompts = residual_prompts(residual, left, memory, count, families, seed)
         written = _asked(study, "residual", [job for job, _ in prompts], True, temperature, seed)
         reads = [
