@@ -129,10 +129,10 @@ def calibrate(job: flow.Job, loading: Time) -> Seen:
         manifest: Any = flow.synth(some, clock)
     conversations, targets, _ = read_dataset(some.work.dataset, "")
     work, train = some.work, job.said.train
-    samples, _ = samples_of(
-        base, conversations, targets, work.memory, work.residual, work.units, train.excerpts, 1, work.seed
+    samples, once = samples_of(
+        base, conversations, targets, work.memory, work.residual, work.units, train.excerpts, STEPS, work.seed
     )
-    lengths = [len(s.prompt) + len(s.ids) for s in samples]
+    widths = [len(s.prompt) + len(s.ids) for s in samples]
     with peak_memory(device) as trained:
         flow.train(some, clock)
     with peak_memory(device) as checked:
@@ -144,8 +144,8 @@ def calibrate(job: flow.Job, loading: Time) -> Seen:
         with timed(device) as gates:
             flow.judged(some, clock)
     step, look = _steps(clock.steps)
-    rows = order(len(samples), train.batch_size, STEPS, work.seed)[: len(clock.steps)]
-    read = [sum(lengths[i] for i in row) for row in rows]
+    rows = order(len(samples), train.batch_size, STEPS, work.seed, once)[: len(clock.steps)]
+    read = [sum(widths[i] for i in row) for row in rows]
     answered, replied = _answered(out / "cache")
     return Seen(
         share=share,
@@ -165,7 +165,7 @@ def calibrate(job: flow.Job, loading: Time) -> Seen:
         replied=replied,
         probes=sum(1 for _ in open(work.probes)) - 1,
         arms_count=len(job.said.check.arms),
-        lengths=tuple(lengths),
+        lengths=tuple(widths[: len(samples) - once + once // STEPS]),
         step_tokens=sum(read[1:-1]) / len(read[1:-1]) if read[1:-1] else read[0],
         most=max(read),
         peaks=(studied[0], trained[0], checked[0]),

@@ -109,7 +109,7 @@ class Seen:
     question: float  # tokens of one
     replied: int  # tokens of all answers
     answered: int
-    lengths: tuple[int, ...]  # tokens of each training sample
+    lengths: tuple[int, ...]  # tokens of each training sample of an epoch
     step_tokens: float  # of the steps that were timed, on average
     most: int  # tokens of the largest step
     peaks: tuple[int, int, int]  # bytes held at most: self-study, training, check

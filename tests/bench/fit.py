@@ -1,12 +1,11 @@
 """What `distill run --dry-run` says, beside the run of the same recipe: processor seconds, peak memory, disk.
 
-    python -m tests.bench.fit                 # six recipes, made short
+    python -m tests.bench.fit                 # seven recipes, made short
     python -m tests.bench.fit int8 quickstart # some of them
     python -m tests.bench.fit whole           # the quickstart as it is
 
 Both are processes of their own: the memory is that of the whole process, libraries included. Seconds are of
-the processors, which a busy machine changes least. Not covered: nf4, in which the embedded model writes no
-usable question.
+the processors, which a busy machine changes least.
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ CASES = {
     "larger steps": ("train.batch_size=64", "train.batch_tokens=4096"),
     "smaller batches": ("synth.batch_size=32", "train.batch_size=8"),
     "int8": ("base.quantize=int8",),
+    "nf4": ("base.quantize=nf4",),
     "small memory": (),
     "whole": (),  # as it is
 }
