@@ -37,7 +37,7 @@ from distill.synth.families import BESIDE
 from distill.synth.generate import Teacher, self_study
 from distill.synth.teacher import Reader
 from distill.train.adapter import AdapterCard, add_lora, load_adapter, save_adapter
-from distill.train.loop import train
+from distill.train.loop import order, train
 from distill.train.model import Base, check_context
 from distill.train.ranks import leads
 from distill.train.samples import samples_of
@@ -337,13 +337,15 @@ def train_adapter(
     )
     if not leads():
         return None
-    trained = sum(len(s.prompt) + len(s.ids) for s in samples) * state.step * options["batch_size"]
+    widths = [len(s.prompt) + len(s.ids) for s in samples]
+    steps = order(len(samples), options["batch_size"], options["epochs"], work.seed, once)[: state.step]
+    trained = sum(widths[i] for rows in steps for i in rows)
     spent(
         work.out,
         f"training of seed {work.seed}" if work.number else "training",
         time.monotonic() - start,
         inputs,
-        round(TRAINING * trained / len(samples)),
+        round(TRAINING * trained),
         again="more" in manifest["inputs"],
     )
     card = AdapterCard(

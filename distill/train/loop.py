@@ -205,7 +205,8 @@ def train(
         scale = min(1.0, (step + 1) / rise) * max(0.02, 1 - step / len(steps))
         for group in optimizer.param_groups:
             group["lr"] = lr * scale
-        base.model.train()
+        if not base.model.training:
+            base.model.train()
         tokens = sum(len(samples[i].ids) for i in rows)
         mine, total = ranks.share(rows), None
         while total is None:
@@ -228,12 +229,12 @@ def train(
         torch.nn.utils.clip_grad_norm_(params, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        base.model.eval()
         state.step += 1
         state.losses.append(total)
         recall = None
         last = state.step == len(steps)
         if look and (last or state.step % eval_every == 0):
+            base.model.eval()
             recall = ranks.first(look)
             state.looks.append([state.step, recall])
             if recall > state.best:
@@ -257,6 +258,7 @@ def train(
                 },
             )
         progress(state.step, len(steps), total, recall)
+    base.model.eval()
     state.notes = ranks.all_said(state.notes)
     return state, best
 

@@ -240,6 +240,9 @@ def packable(model: Any) -> bool:
 def packing(model: Any) -> Iterator[None]:
     """While open, the model attends within the sequences that the keyword `packed` tells."""
     before = model.config._attn_implementation
+    if before == NAME:  # it is open already, and what it does goes over all modules
+        yield
+        return
     model.set_attn_implementation(NAME)
     try:
         yield
