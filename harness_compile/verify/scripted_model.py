@@ -207,6 +207,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
+        if self.close_connection:  # else whoever keeps it open may send the next request into the closing
+            self.send_header("connection", "close")
         self.end_headers()
         self.wfile.write(body)
 
