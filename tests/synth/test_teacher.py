@@ -126,7 +126,7 @@ except ModelError as fault:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert re.match(
-        r"the keys and values of the memory's 3,000 tokens take \d+ MB, and \d+ MB are left on .*; leave them .*hold ",
+        r"the keys and values of the memory's 3,000 tokens take \d+ MB, and \d+ MB are left on .*; leave .*hold ",
         done.stdout,
     ), done.stderr
 
