@@ -19,9 +19,8 @@ def _of_others(row: dict[str, Any]) -> bool:
     """Whether a sample is of a unit that did not change, and has nothing of the line that did: the other names
     and the excerpts of near misses and readings are made of lines beside the unit's too."""
     text = f"{row['question']} {row['answer']} {row['context']}".casefold()
-    moved = row["family"] in BESIDE and any(
-        word in text for word in ("quiet", "fox", "maya", "lund", "omar", "quist")
-    )
+    line = ("quiet", "fox", "maya", "lund", "omar", "quist")
+    moved = row["family"] in BESIDE and any(word in text for word in line)
     return bool(row["units"]) and not row["units"][0].startswith("quiet-fox") and not moved
 
 
