@@ -16,7 +16,7 @@ def dataset(run: Path) -> dict[str, bytes]:
 
 
 def _of_others(row: dict[str, Any]) -> bool:
-    """Whether a sample is of a unit that did not change, and has nothing of the line that did: the other names
+    """Whether a sample is of a unit that did not change, with nothing of the line that did: the other names
     and the excerpts of near misses and readings are made of lines beside the unit's too."""
     text = f"{row['question']} {row['answer']} {row['context']}".casefold()
     line = ("quiet", "fox", "maya", "lund", "omar", "quist")
