@@ -42,7 +42,7 @@ bench-gpu: ## an 8B model at 20k tokens of memory, beside the GPU's own rates, w
 
 live: $(VENV)/.installed ## install the pinned harnesses (minutes) and drive all of them through every case
 	$(VENV)/bin/python -m harness_compile.verify.harnesses.install $(LIVE)
-	HARNESS_LIVE=$(LIVE) $(VENV)/bin/python -m pytest -s tests/live
+	HARNESS_LIVE=$(LIVE) $(VENV)/bin/python -m pytest -s --timeout 0 tests/live
 
 record-payloads: $(VENV)/.installed ## record what the harnesses hand to the guard, and show what has changed
 	$(VENV)/bin/python -m harness_compile.verify.harnesses.install $(LIVE)
@@ -67,7 +67,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(FLOOR)/.installed: pyproject.toml constraints.txt
 	$(call make_env,$(FLOOR))
-	$(FLOOR)/bin/python $(PIP) --editable . pytest pytest-xdist hypothesis
+	$(FLOOR)/bin/python $(PIP) --editable . pytest pytest-timeout pytest-xdist hypothesis
 	@! $(FLOOR)/bin/python -c 'import torch' 2>/dev/null || { echo "$(FLOOR) must not have torch: make clean" >&2; exit 1; }
 	@touch $@
 

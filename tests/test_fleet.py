@@ -6,6 +6,8 @@ same test forty, and kills a whole node besides (a quarter of an hour of two pro
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
 import re
 import signal
@@ -14,8 +16,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 COUNT = int(os.environ.get("FLEET_MEMORIES", "3"))
 MANY = COUNT > 10
 CPUS = 2 if MANY else 1  # of each node
+START = 120  # seconds that the cluster may take to start
 OWNERS = ("Eva Ros", "Tom Ek", "Ida Moe", "Per Dahl", "Jon Vik")
 RECIPE = """version: 1
 out: run{i:02}
@@ -46,22 +49,73 @@ def memories(folder: Path, count: int) -> Path:
     return folder
 
 
+CLUSTER = """
+import sys
+from ray.cluster_utils import Cluster
+two = Cluster(initialize_head=True, head_node_args={"num_cpus": int(sys.argv[1])})
+two.add_node(num_cpus=int(sys.argv[1]))
+print("at", two.address, flush=True)
+for line in sys.stdin:
+    two.remove_node(next(iter(two.worker_nodes)), allow_graceful=False)
+    print("removed", flush=True)
+two.shutdown()
+"""
+
+
+@dataclass
+class Two:
+    """A cluster of two nodes, held by a process of its own: Ray's threads are none of the tests'."""
+
+    process: subprocess.Popen[str]
+    address: str = ""
+
+    def said(self, word: str) -> str:
+        """What the process says behind a word."""
+        assert self.process.stdout
+        line = next((line for line in self.process.stdout if line.startswith(word)), "")
+        assert line, "the cluster ended"
+        return line[len(word) :].strip()
+
+    def remove_node(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.write("remove\n")
+        self.process.stdin.flush()
+        self.said("removed")
+
+
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Two]:
     """Two nodes, as Ray itself tests: each has a raylet of its own."""
-    pytest.importorskip("torch")
-    pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster  # pyright: ignore[reportMissingImports]
+    for package in ("torch", "ray"):
+        if not importlib.util.find_spec(package):
+            pytest.skip(f"no {package}")
+    import psutil
 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("RAY_worker_niceness", "0")  # else the jobs stand back behind all other tests
-    two = Cluster(initialize_head=True, head_node_args={"num_cpus": CPUS})
-    two.add_node(num_cpus=CPUS)
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", CLUSTER, str(CPUS)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    late = threading.Timer(START, process.kill)
+    late.start()
     try:
+        two = Two(process)
+        two.address = two.said("at")
+        late.cancel()
         yield two
     finally:
-        two.shutdown()
+        late.cancel()
+        nodes = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+        assert process.stdin
+        process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        process.kill()
+        for node in nodes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                node.kill()
 
 
 def fleet(folder: Path, address: str) -> subprocess.Popen[str]:
@@ -107,7 +161,8 @@ def snapshot(folder: Path) -> dict[Path, int]:
 
 
 @pytest.mark.slow
-def test_memories_on_two_nodes_with_one_worker_killed(tmp_path: Path, cluster: Any) -> None:
+@pytest.mark.timeout(0 if MANY else 1200)
+def test_memories_on_two_nodes_with_one_worker_killed(tmp_path: Path, cluster: Two) -> None:
     memories(tmp_path, COUNT)
     start = time.monotonic()
     run = fleet(tmp_path, cluster.address)
@@ -116,12 +171,12 @@ def test_memories_on_two_nodes_with_one_worker_killed(tmp_path: Path, cluster: A
     def kill() -> None:
         killed.append(kill_one_in_training(tmp_path, lambda: run.poll() is not None))
         if MANY:
-            cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+            cluster.remove_node()
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     out, err = run.communicate(timeout=7200 if MANY else 900)
-    killer.join()
+    killer.join(60)
     print(f"killed {killed}; a first run in {time.monotonic() - start:.0f} s:\n{out}")
     assert run.returncode in (0, 3), out + err  # so short a training may stay below a threshold
     assert killed[0], "no worker was killed in training"

@@ -13,88 +13,23 @@ import pytest
 import torch
 
 from distill.errors import ModelError
-from distill.life.export import FAMILIES, PAIRED, base_config, gguf_of, in_pairs
+from distill.life.export import FAMILIES, base_config, gguf_of
 from distill.train.model import POCKET
+from tests.llama_cpp import HERE, WITHOUT, Real, base_gguf, serving
 
 gguf = pytest.importorskip("gguf")
-llama = pytest.importorskip("xllamacpp")
+pytestmark = pytest.mark.skipif(not HERE, reason=WITHOUT)
 
 
-def base_gguf(folder: Path, to: Path) -> Path:
-    """A base as GGUF in float32, with the embedded model's tokenizer: what llama.cpp's own converter makes of
-    it, for the families tested here."""
-    from safetensors.torch import load_file
-
-    config = base_config({"base_model_name_or_path": str(folder)})
-    arch = FAMILIES[config.model_type]
-    known = {name: kind for kind, name in gguf.MODEL_ARCH_NAMES.items()}
-    names = gguf.get_tensor_name_map(known[arch], config.num_hidden_layers)
-    file = gguf.GGUFWriter(to, arch)
-    file.add_block_count(config.num_hidden_layers)
-    file.add_context_length(config.max_position_embeddings)
-    file.add_embedding_length(config.hidden_size)
-    file.add_feed_forward_length(config.intermediate_size)
-    file.add_head_count(config.num_attention_heads)
-    file.add_head_count_kv(config.num_key_value_heads)
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    file.add_key_length(width)
-    file.add_value_length(width)
-    file.add_rope_dimension_count(width)
-    file.add_layer_norm_rms_eps(config.rms_norm_eps)
-    rope = config.rope_parameters
-    file.add_rope_freq_base(rope.get("full_attention", rope)["rope_theta"])
-    if arch == "gemma3":
-        file.add_sliding_window(config.sliding_window)
-    file.add_vocab_size(config.vocab_size)
-    tokenizer = json.loads((POCKET / "tokenizer.json").read_bytes())
-    by_id = {at: token for token, at in tokenizer["model"]["vocab"].items()}
-    special = {one["id"] for one in tokenizer["added_tokens"]}
-    by_id |= {one["id"]: one["content"] for one in tokenizer["added_tokens"]}
-    file.add_tokenizer_model("gpt2")
-    file.add_tokenizer_pre("smollm")  # digits one by one, then GPT-2's words: what the embedded model's does
-    file.add_token_list([by_id.get(at, f"[unused{at}]") for at in range(config.vocab_size)])
-    file.add_token_types([3 if at in special else 1 for at in range(config.vocab_size)])
-    file.add_token_merges([" ".join(pair) for pair in tokenizer["model"]["merges"]])
-    file.add_eos_token_id(4)
-    file.add_pad_token_id(0)
-    file.add_add_bos_token(False)
-    file.add_chat_template((POCKET / "chat_template.jinja").read_text())
-    for name, tensor in load_file(folder / "model.safetensors").items():
-        values, last = tensor.float().numpy(), name.split(".")[-2]
-        if last in PAIRED and arch == "llama":
-            values = in_pairs(values, getattr(config, PAIRED[last]))
-        if last.endswith("norm") and arch == "gemma3":
-            values = values + 1
-        file.add_tensor(names.get_name(name, (".weight", ".bias")), values)
-    file.write_header_to_file()
-    file.write_kv_data_to_file()
-    file.write_tensors_to_file()
-    file.close()
-    return to
-
-
-class Llama:
-    """A real llama.cpp in this process, its numbers all float32, with an adapter or without."""
-
-    def __init__(self, base: Path, adapter: Path | None = None):
-        said = llama.CommonParams()
-        said.model.path = str(base)
-        said.n_ctx, said.n_parallel, said.warmup, said.use_jinja = 1024, 1, False, True
-        said.cpuparams.n_threads = 1
-        said.cache_type_k = said.cache_type_v = llama.ggml_type.GGML_TYPE_F32
-        said.flash_attn_type = llama.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        if adapter:
-            said.lora_adapters = [llama.CommonAdapterLoraInfo(str(adapter), 1.0)]
-        self.server = llama.Server(said)
-
-    def greedy(
-        self, prompt: Sequence[int], most: int, top: int = 8
-    ) -> tuple[list[int], list[dict[int, float]]]:
-        """The ids it answers a prompt of ids with, and at each the log-probabilities of the likeliest."""
-        asked = {"prompt": list(prompt), "max_tokens": most, "temperature": 0.0, "logprobs": top}
-        rows = self.server.handle_completions(asked)["choices"][0]["logprobs"]["content"]
-        likely = [{one["id"]: one["logprob"] for one in row["top_logprobs"]} for row in rows]
-        return [row["id"] for row in rows], likely
+def greedy(
+    server: Real, prompt: Sequence[int], most: int, top: int = 8
+) -> tuple[list[int], list[dict[int, float]]]:
+    """The ids it answers a prompt of ids with, and at each the log-probabilities of the likeliest."""
+    asked = {"prompt": list(prompt), "max_tokens": most, "temperature": 0.0, "logprobs": top}
+    said = httpx2.post(f"{server.url}/completions", json=asked, timeout=60).raise_for_status().json()
+    rows = said["choices"][0]["logprobs"]["content"]
+    likely = [{one["id"]: one["logprob"] for one in row["top_logprobs"]} for row in rows]
+    return [row["id"] for row in rows], likely
 
 
 @torch.no_grad()
@@ -127,21 +62,19 @@ def test_llama_cpp_answers_the_probes_as_peft_does(project: Path, command: Calla
     ]
     asked = [prompt_ids(base, question, None) for question in questions]
     whole = base_gguf(POCKET, tmp_path / "base.gguf")
-    bare, with_adapter = Llama(whole), Llama(whole, file)
     model = PeftModel.from_pretrained(base.model, str(project / "run/adapter")).eval()
     same, moved = 0, 0.0
-    for question, ids in zip(questions, asked, strict=True):
-        answer, likely = with_adapter.greedy(ids, 24)
-        assert apart(model, ids, answer, likely) < 1e-3
-        ours = model.generate(input_ids=torch.tensor([ids]), max_new_tokens=24, do_sample=False)
-        same += ours[0, len(ids) :].tolist() == answer
-        moved = max(moved, apart(model, ids, *bare.greedy(ids, 24)))
-        served = httpx2.post(
-            f"{with_adapter.server.listening_address}/v1/chat/completions",
-            json={"messages": [{"role": "user", "content": question}], "temperature": 0.0, "max_tokens": 24},
-            timeout=60,
-        ).json()["choices"][0]["message"]["content"]
-        assert served.strip() == base.tokenizer.decode(answer, skip_special_tokens=True).strip()
+    with serving(whole, parallel=1) as bare, serving(whole, file, parallel=1) as with_adapter:
+        for question, ids in zip(questions, asked, strict=True):
+            answer, likely = greedy(with_adapter, ids, 24)
+            assert apart(model, ids, answer, likely) < 1e-3
+            ours = model.generate(input_ids=torch.tensor([ids]), max_new_tokens=24, do_sample=False)
+            same += ours[0, len(ids) :].tolist() == answer
+            moved = max(moved, apart(model, ids, *greedy(bare, ids, 24)))
+            said = {"messages": [{"role": "user", "content": question}], "temperature": 0.0, "max_tokens": 24}
+            served = httpx2.post(f"{with_adapter.url}/chat/completions", json=said, timeout=60).json()
+            text = served["choices"][0]["message"]["content"]
+            assert text.strip() == base.tokenizer.decode(answer, skip_special_tokens=True).strip()
     assert same == len(asked) >= 8
     assert moved > 0.5, "the adapter must be what is answered with"
 
@@ -177,7 +110,8 @@ def test_every_family_is_answered_as_by_peft(name: str, tmp_path: Path) -> None:
     file.write_bytes(gguf_of(tmp_path / "adapter", config, base_config(config)))
     whole = base_gguf(tmp_path / "base", tmp_path / "base.gguf")
     prompt = [int(x) for x in np.random.default_rng(2).integers(5, 3072, 40)]
-    said, likely = Llama(whole, file).greedy(prompt, 12)
+    with serving(whole, file, parallel=1) as server:
+        said, likely = greedy(server, prompt, 12)
     assert apart(model, prompt, said, likely) < 1e-3
     with model.disable_adapter():
         assert apart(model, prompt, said, likely) > 0.5

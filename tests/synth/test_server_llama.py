@@ -1,18 +1,13 @@
 """The served teacher against real servers that give log-probabilities: llama.cpp with the embedded model.
 
-Each server is a process of its own on loopback, with float32 throughout. The tests skip where there is no
-wheel of llama.cpp (`xllamacpp`) or no `gguf`; the [dev] extra brings both. Not covered: vLLM and SGLang,
-which need a GPU or an environment of their own; `test_served.py` has what they say.
+Not covered: vLLM and SGLang, which need a GPU or an environment of their own; `test_served.py` has what they
+say.
 """
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,50 +20,14 @@ from distill.synth.server import ServerTeacher
 from distill.synth.teacher import Reader
 from distill.synth.teachers import ServedTeacher
 from distill.train.model import POCKET, Base, load_base
+from tests.llama_cpp import HERE, WITHOUT, Real, base_gguf, serving
 from tests.synth.test_study import MEMORY, study
 
-pytest.importorskip("xllamacpp")
-base_gguf = pytest.importorskip("tests.life.test_gguf").base_gguf
+pytestmark = pytest.mark.skipif(not HERE, reason=WITHOUT)
 
 QUESTIONS = ["Which port does amber-heron use?", "Who owns quiet-fox?", "Which port does quiet-fox use?"]
 QUESTIONS += [f"Complete: {word}" for word in ("amber-heron runs", "quiet-fox is owned", "quiet-fox is")]
 K = 6
-SERVE = """
-import sys, time
-import xllamacpp as llama
-said = llama.CommonParams()
-said.model.path, said.chat_template, said.use_jinja = sys.argv[1], open(sys.argv[2]).read(), True
-said.n_ctx, said.n_parallel, said.warmup, said.cpuparams.n_threads = 2048, 4, False, 1
-said.cache_type_k = said.cache_type_v = llama.ggml_type.GGML_TYPE_F32
-said.flash_attn_type = llama.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-said.hostnames, said.port, said.model_alias = ["127.0.0.1"], 0, {"pocket"}
-server = llama.Server(said)
-print(server.listening_address, flush=True)
-time.sleep(600)
-"""
-
-
-@dataclass(frozen=True)
-class Real:
-    """A running llama.cpp."""
-
-    url: str
-    process: subprocess.Popen[str]
-
-
-@contextlib.contextmanager
-def serving(model: Path) -> Iterator[Real]:
-    command = [sys.executable, "-c", SERVE, str(model), str(POCKET / "chat_template.jinja")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stdout
-        lines = iter(process.stdout.readline, "")
-        address = next((line for line in lines if line.startswith("http")), "")
-        assert address, "llama.cpp did not start"
-        yield Real(f"{address.strip()}/v1", process)
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(autouse=True)
