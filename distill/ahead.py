@@ -24,12 +24,14 @@ from safetensors import safe_open
 
 from distill import cost, flow
 from distill.check.arms import Guard
+from distill.check.beside.measure import beside_questions
 from distill.cost import Seen, Time, timed
 from distill.errors import ModelError
 from distill.memory import Memory
 from distill.recipe import Recipe
 from distill.records import Plan
-from distill.synth.dataset import TARGETS, read_dataset
+from distill.synth.beside import excerpt_questions
+from distill.synth.dataset import TARGETS, Conversation, read_dataset
 from distill.synth.teacher import Reader
 from distill.train.device import device_name, free_memory, peak_memory, used_up
 from distill.train.loop import order
@@ -128,6 +130,8 @@ def calibrate(job: flow.Job, loading: Time) -> Seen:
     with peak_memory(device) as studied, timed(device) as study:
         manifest: Any = flow.synth(some, clock)
     conversations, targets, _ = read_dataset(some.work.dataset, "")
+    with peak_memory(device) as filled:
+        _read_excerpts(job, conversations, share)
     work, train = some.work, job.said.train
     samples, once = samples_of(
         base, conversations, targets, work.memory, work.residual, work.units, train.excerpts, STEPS, work.seed
@@ -136,6 +140,7 @@ def calibrate(job: flow.Job, loading: Time) -> Seen:
     with peak_memory(device) as trained:
         flow.train(some, clock)
     with peak_memory(device) as checked:
+        _ask_about_all(job)
         bare = _with(some, check={"gates": [], "ifeval": None})
         with timed(device) as arms:
             flow.judged(bare, clock)
@@ -168,11 +173,29 @@ def calibrate(job: flow.Job, loading: Time) -> Seen:
         lengths=tuple(widths[: len(samples) - once + once // STEPS]),
         step_tokens=sum(read[1:-1]) / len(read[1:-1]) if read[1:-1] else read[0],
         most=max(read),
-        peaks=(studied[0], trained[0], checked[0]),
+        peaks=(max(studied[0], filled[0]), trained[0], checked[0]),
         targets=(work.dataset / TARGETS).stat().st_size,
         grows=_bytes(out, True),
         stays=_bytes(out, False),
     )
+
+
+def _read_excerpts(job: flow.Job, conversations: Sequence[Conversation], share: float) -> None:
+    """Reads as many questions with lines of the memory in context as the study of all units has at once:
+    the longest prompts, of which a few units have few."""
+    work, statements = job.work, {unit.id: unit.statement for unit in job.work.units}
+    every = excerpt_questions(conversations, statements, work.memory, 1.0, work.seed)
+    some = every[: min(work.batch_size, round(job.said.synth.reading * len(every) / share))]
+    contexts = [q.context for q in some]
+    Reader(work.base, None).answer(
+        [q.text for q in some], work.limit, batch_size=work.batch_size, contexts=contexts
+    )
+
+
+def _ask_about_all(job: flow.Job) -> None:
+    """Asks what gates ask about all units, of which a few have fewer to read at once."""
+    work = job.work
+    work.answers(Reader(work.base, work.memory), beside_questions(work.units), 1.0)
 
 
 def _with(job: flow.Job, **sections: dict[str, Any]) -> flow.Job:

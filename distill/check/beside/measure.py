@@ -29,7 +29,7 @@ from distill.check.beside.stale import (
 )
 from distill.check.probes import Probe
 from distill.check.scorers import abstains
-from distill.records import Header, Record, digest, digest_file, digest_of, write_json
+from distill.records import Header, MemoryUnit, Record, digest, digest_file, digest_of, write_json
 from distill.report.model import Forgetting, Gate
 from distill.stage import fresh
 from distill.synth.families import FAMILIES
@@ -123,6 +123,12 @@ def gates_of(
     return (*told, gates.ifeval(found.ifeval, limits["ifeval"])) if found.ifeval else tuple(told)
 
 
+def beside_questions(units: Sequence[MemoryUnit]) -> list[str]:
+    """Prompts for questions that the memory does not answer, each about a unit; of many units, some."""
+    lines = [units[i * 7919 % len(units)].statement for i in range(2 * GENERIC)]
+    return [FAMILIES["abstain"].format(line=line) for line in lines]
+
+
 def _unrelated(
     work: Work, asked: Sequence[str], by_arm: Mapping[str, Reader], tell: Tell
 ) -> tuple[Forgetting, tuple[float, ...]]:
@@ -138,11 +144,10 @@ def _unrelated(
             by_arm["none"], [FAMILIES["replay"]] * (2 * GENERIC), 1.0, work.seed + 77, tell, "generic prompts"
         )
     )
-    lines = [work.units[i * 7919 % len(work.units)].statement for i in range(2 * GENERIC)]
     strangers = new(
         work.answers(
             by_arm["tokens"],
-            [FAMILIES["abstain"].format(line=x) for x in lines],
+            beside_questions(work.units),
             1.0,
             work.seed + 78,
             tell,
