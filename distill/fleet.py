@@ -64,12 +64,10 @@ def jobs_of(folder: Path) -> list[Job]:
 
 def work(stage: str, recipe: str, log: str, sets: Sequence[str]) -> tuple[int, str]:
     """One job, in a process of its own beside its recipe: exit code, and the last line of what it said."""
-    words = [sys.executable, "-W", "ignore", "-m", "distill.cli", stage, recipe]
+    words = [sys.executable, "-W", "ignore", "-m", "distill.fleet", str(os.getpid()), stage, recipe]
     words += [word for text in sets for word in ("--set", text)]
     with open(log, "ab") as out:
-        done = subprocess.run(
-            words, cwd=Path(recipe).parent, stdout=out, stderr=out, check=False, preexec_fn=_die_with_parent
-        )
+        done = subprocess.run(words, cwd=Path(recipe).parent, stdout=out, stderr=out, check=False)
     if stage == "run" and done.returncode in (Exit.DONE, Exit.BELOW):
         return done.returncode, _found(recipe, sets)
     return done.returncode, last_words(Path(log))
@@ -94,10 +92,13 @@ def last_words(log: Path) -> str:
     return lines[-1].strip() if lines else ""
 
 
-def _die_with_parent() -> None:
-    """Ends a job whose worker is killed: Ray starts it again, and two must not write (Linux alone)."""
+def _end_with(worker: int) -> None:
+    """Ends this job when its worker is killed: Ray starts it again, and two must not write (Linux alone).
+    Called in the job itself, since a worker has threads and must not run Python between fork and exec."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != worker:  # it was killed before that
+        raise SystemExit(Exit.FAILED)
 
 
 def started(job: Job) -> bool:
@@ -192,3 +193,10 @@ def table(jobs: Sequence[Job], most: int) -> Any:
     sums = ", ".join(f"{counts[state]} {state}" for state in order if counts[state])
     rows.append((f"{len(jobs)} recipes", sums, ""))
     return screen.table([("recipe", {}), ("state", {}), ("its last words", {"overflow": "fold"})], rows)
+
+
+if __name__ == "__main__":
+    from distill import cli
+
+    _end_with(int(sys.argv.pop(1)))
+    cli.app()

@@ -208,6 +208,29 @@ def test_a_job_is_a_process_with_its_own_log(tmp_path: Path) -> None:
     assert code == 1 and "unknown key nonsense" in said
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone ends a child with its parent")
+def test_a_job_ends_with_its_worker(tmp_path: Path) -> None:
+    if not importlib.util.find_spec("torch"):
+        pytest.skip("no torch")
+    import psutil
+
+    (job,) = jobs_of(memories(tmp_path, 1))
+    code = f"from distill.fleet import work; work('run', {str(job.recipe)!r}, {str(job.log)!r}, [])"
+    worker = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        until = time.monotonic() + 120
+        while not (tmp_path / "run00").exists() and time.monotonic() < until:
+            assert worker.poll() is None
+            time.sleep(0.05)
+        (process,) = psutil.Process(worker.pid).children()
+        assert process.cmdline()[-2:] == ["run", str(job.recipe)]
+    finally:
+        worker.kill()
+        worker.wait()
+    _, alive = psutil.wait_procs([process], timeout=5)
+    assert not alive, "the job went on without its worker"
+
+
 def test_a_folder_without_recipes_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no recipe"):
         jobs_of(tmp_path)
