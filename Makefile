@@ -5,7 +5,7 @@ FLOOR := .venv-floor
 BESIDE := .venv-trl
 LIVE := .cache/live
 GPU_PYTHON ?= $(if $(wildcard $(VENV)/.installed),$(VENV)/bin/python,$(PYTHON))
-TEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+TEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile
 PIP := -m pip --disable-pip-version-check install -qq --constraint constraints.txt
 
 .DEFAULT_GOAL := help
@@ -24,7 +24,7 @@ test-fast: $(VENV)/.installed ## the tests that take no more than seconds
 	$(TEST) -m "not slow"
 
 test-floor: $(FLOOR)/.installed ## the tests of all that works without torch, in an environment without it
-	$(FLOOR)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not torch"
+	$(FLOOR)/bin/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile -m "not torch"
 
 bench: $(VENV)/.installed ## time planning, compiling, the guard and distillation (an hour on a quiet machine)
 	$(VENV)/bin/python -m tests.bench.planning
