@@ -26,7 +26,7 @@ test-fast: $(VENV)/.installed ## the tests that take no more than seconds
 test-floor: $(FLOOR)/.installed ## the tests of all that works without torch, in an environment without it
 	$(FLOOR)/bin/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile -m "not torch"
 
-bench: $(VENV)/.installed ## time planning, compiling, the guard and distillation (an hour on a quiet machine)
+bench: $(VENV)/.installed ## time planning, compiling, the guard and distillation (half an hour on a quiet machine)
 	$(VENV)/bin/python -m tests.bench.planning
 	$(VENV)/bin/python -m tests.bench.guard compile
 	$(VENV)/bin/python -m tests.bench.guard latency
