@@ -140,7 +140,7 @@ def load_base(
             f"train.shard spreads a base that is held in full, not in {quantize}",
             mend="use `--set base.quantize=none`, or leave out train.shard (and `--use_fsdp`)",
         )
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
     python_logging.getLogger("bitsandbytes").setLevel(python_logging.ERROR)
@@ -162,6 +162,7 @@ def load_base(
         )
         options["device_map"] = {"": target}
     try:
+        AutoConfig.from_pretrained(where)  # the tokenizer's class would ask an absent hub twice
         tokenizer = AutoTokenizer.from_pretrained(where)
         loaded: Any = AutoModelForCausalLM.from_pretrained(where, **options)
     except Exception as fault:  # the hub, the file system and the config parser each have their own classes
