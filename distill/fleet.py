@@ -34,6 +34,12 @@ from distill.recipe import load
 TRIES = 3  # times that a job is started again after its worker or its machine died
 LOOK = 1.0  # seconds between two looks at the jobs
 SHOWN = 20  # jobs in the table that is drawn while they run
+COMMAND = """
+import sys
+from distill import cli, fleet
+fleet.end_with(int(sys.argv.pop(1)))
+cli.app(prog_name="distill")
+"""  # what a job runs: the command, which ends with its worker
 TAIL = 1000  # bytes of a log in which its last line is looked for
 
 app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -64,7 +70,7 @@ def jobs_of(folder: Path) -> list[Job]:
 
 def work(stage: str, recipe: str, log: str, sets: Sequence[str]) -> tuple[int, str]:
     """One job, in a process of its own beside its recipe: exit code, and the last line of what it said."""
-    words = [sys.executable, "-W", "ignore", "-m", "distill.fleet", str(os.getpid()), stage, recipe]
+    words = [sys.executable, "-W", "ignore", "-c", COMMAND, str(os.getpid()), stage, recipe]
     words += [word for text in sets for word in ("--set", text)]
     with open(log, "ab") as out:
         done = subprocess.run(words, cwd=Path(recipe).parent, stdout=out, stderr=out, check=False)
@@ -92,7 +98,7 @@ def last_words(log: Path) -> str:
     return lines[-1].strip() if lines else ""
 
 
-def _end_with(worker: int) -> None:
+def end_with(worker: int) -> None:
     """Ends this job when its worker is killed: Ray starts it again, and two must not write (Linux alone).
     Called in the job itself, since a worker has threads and must not run Python between fork and exec."""
     if sys.platform == "linux":
@@ -193,10 +199,3 @@ def table(jobs: Sequence[Job], most: int) -> Any:
     sums = ", ".join(f"{counts[state]} {state}" for state in order if counts[state])
     rows.append((f"{len(jobs)} recipes", sums, ""))
     return screen.table([("recipe", {}), ("state", {}), ("its last words", {"overflow": "fold"})], rows)
-
-
-if __name__ == "__main__":
-    from distill import cli
-
-    _end_with(int(sys.argv.pop(1)))
-    cli.app()
