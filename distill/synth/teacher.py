@@ -25,7 +25,7 @@ import torch
 from distill.screen import warn
 from distill.train.device import release, used_up
 from distill.train.model import Base, Prompts, prompt_ids
-from distill.train.ranks import part, shared
+from distill.train.ranks import agreed, part, shared
 from distill.train.targets import Prefix, build_prefix, left_pad, new_rows, reading, score, top
 
 Made = tuple[list[int], bool, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]  # ids, ended, targets
@@ -193,7 +193,7 @@ class Reader:
         try:
             return self._batch(prefix, rows, *said)
         except RuntimeError as fault:
-            if len(rows) == 1 or not used_up(fault):
+            if len(rows) == 1 or self.base.spread or not used_up(fault):
                 raise
         return None
 
@@ -225,6 +225,7 @@ class Reader:
                 chosen, codes = _arithmetic(logits / temperature, codes)
             else:
                 chosen = logits.argmax(-1)
+            chosen = agreed(chosen, bool(base.spread))
             if k:
                 a, b, c = (x.cpu() for x in top(logits, k))
             keep = []

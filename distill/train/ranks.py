@@ -161,6 +161,14 @@ def _told(value: Any) -> Any:
     return said[0]
 
 
+def agreed(tokens: torch.Tensor, spread: bool) -> torch.Tensor:
+    """The leader's tokens, in all processes, where the base is spread: a process whose rounding picks another
+    one would take more passes than the others, and wait for them for ever."""
+    if spread and world() > 1:
+        torch.distributed.broadcast(tokens, 0)
+    return tokens
+
+
 def _gathered(value: Any) -> list[Any]:
     """What each process found, by rank."""
     found: list[Any] = [None] * world()

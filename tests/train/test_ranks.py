@@ -34,7 +34,9 @@ import torch
 from tests.train.test_losses import OPTIONS, made_up, tiny
 from distill.train.adapter import add_lora
 from distill.train.loop import train
+from distill.synth.teacher import Reader
 from distill.train.ranks import leads, world
+from distill.train.targets import build_prefix, reading
 folder, options = Path(sys.argv[1]), json.loads(sys.argv[2])
 said = []
 state, best = train(add_lora(tiny(), 4, 8, 0), made_up(tiny(), 7), folder, "x",
@@ -55,11 +57,20 @@ with contextlib.suppress(KeyboardInterrupt):
 base = spread()
 again, same = train(base, made_up(tiny(), 7), folder / "spread", "x", **{**OPTIONS, **options})
 shares = [p for n, p in base.model.named_parameters() if "base_layer" in n]
+held = sum(p.to_local().numel() for p in shares) / sum(p.numel() for p in shares)
+if not leads():  # what rounding does seldom: this process alone would answer otherwise
+    with torch.no_grad():
+        for p in (p for p in base.model.parameters() if p.requires_grad):
+            p.add_(torch.randn_like(p))
+base.model.eval()
+reader, prefix = Reader(base, None, adapter=True), build_prefix(base, [])
+with torch.no_grad(), reading(base, prefix):
+    answers = [ids for ids, *_ in reader._batch(prefix, [[5, 6, 7], [8, 9]], 12, 0.0, [0.0, 0.0], 0)]
 out = folder / f"rank{0 if leads() else 1}.json"
 out.write_text(json.dumps({"losses": state.losses, "looks": len(said), "world": world(),
     "norm": sum(float(w.abs().sum()) for w in best.values()),
     "spread": again.losses, "moved": max(float((best[n] - w).abs().max()) for n, w in same.items()),
-    "held": sum(p.to_local().numel() for p in shares) / sum(p.numel() for p in shares)}))
+    "held": held, "answers": answers}))
 """
 
 
@@ -138,6 +149,7 @@ def launched(processes: int, *words: str, cwd: Path = ROOT, by: Sequence[str] = 
         env=env,
         capture_output=True,
         text=True,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -145,7 +157,8 @@ def launched(processes: int, *words: str, cwd: Path = ROOT, by: Sequence[str] = 
 @pytest.mark.slow
 def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
     """The last step of each epoch has one row: a process without any takes part all the same. With the base
-    spread over both, and a kill in the middle, the losses are the same again."""
+    spread over both, and a kill in the middle, the losses are the same again. Its answers are the leader's,
+    whatever the other process would say: both take as many passes."""
     more = {"batch_size": 3, "epochs": 2, "max_steps": None, "eval_every": 2}
     options: dict[str, Any] = {**OPTIONS, **more}
     script = tmp_path / "child.py"
@@ -169,6 +182,7 @@ def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
     for one in (first, second):
         assert one["spread"] == pytest.approx(state.losses, rel=1e-5)
         assert one["moved"] < 1e-6 and one["held"] == 0.5
+    assert first["answers"] == second["answers"] and all(first["answers"])
     assert sorted(p.name for p in folder.iterdir()) == ["checkpoint.pt", "rank0.json", "rank1.json", "spread"]
 
 
