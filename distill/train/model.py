@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import logging as python_logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,8 @@ def load_base(
     where = str(POCKET) if model == "pocket" else model
     target = pick_device(device)
     number = number_of(dtype, torch.device(target))
+    # `accelerate launch --use_fsdp` has all processes but one load zeros, for its own FSDP to fill
+    os.environ.pop("FSDP_CPU_RAM_EFFICIENT_LOADING", None)
     options: dict[str, Any] = {"dtype": number}
     if quantize != "none":
         from transformers import BitsAndBytesConfig
