@@ -120,7 +120,7 @@ def test_gc_drops_what_is_not_used_and_changes_no_result(project: Path, command:
     collect(run)
     kept = {p: p.read_bytes() for p in (run / "cache").rglob("*") if p.is_file()}
     text = (project / "AGENTS.md").read_text()
-    (project / "AGENTS.md").write_text(text.replace("4417", "4421"))
+    (project / "AGENTS.md").write_text(text.replace("Maya Lund", "Omar Quist"))
     assert command(project, "synth", "distill.yaml").returncode == 1, "the memory moved: read it first"
     assert command(project, "read", "distill.yaml").returncode == 0
     assert command(project, "plan", "distill.yaml").returncode == 0
@@ -128,7 +128,7 @@ def test_gc_drops_what_is_not_used_and_changes_no_result(project: Path, command:
     dataset = {p.name: p.read_bytes() for p in (run / "synth/dataset").iterdir() if p.is_file()}
     freed = collect(run)
     assert freed.entries > 0 and freed.size > 0
-    assert everywhere(run / "cache", b"4417") == [] != everywhere(run / "cache", b"4421")
+    assert everywhere(run / "cache", b"Maya") == [] != everywhere(run / "cache", b"Quist")
     (run / "synth/dataset/manifest.json").unlink()
     (run / "probes.jsonl").unlink()
     done = command(project, "synth", "distill.yaml")

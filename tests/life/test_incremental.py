@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import load
+
 from distill.life.manifest import rows_of
 from distill.life.verify import verify
 from distill.synth.families import BESIDE
@@ -13,6 +16,13 @@ from distill.synth.families import BESIDE
 
 def dataset(run: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in (run / "synth/dataset").iterdir() if p.is_file()}
+
+
+def apart(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    """How far two adapters are from each other, as a share of their size: sums of a processor differ in the
+    last bits with where memory lies, and what training makes of that is not to the byte."""
+    moved = sum(float((one[name] - other[name]).square().sum()) for name in one.keys() | other.keys())
+    return (moved / sum(float(tensor.square().sum()) for tensor in other.values())) ** 0.5
 
 
 def _of_others(row: dict[str, Any]) -> bool:
@@ -40,7 +50,7 @@ def test_a_changed_line_is_all_that_is_done_again(project: Path, command: Callab
     assert other == kept
     assert not [row for row in now if "Maya" in row["question"] + row["answer"]]
     assert [row for row in now if "Omar Quist" in row["answer"]]
-    assert (run / "adapter/adapter_model.safetensors").read_bytes() != adapter
+    assert apart(load((run / "adapter/adapter_model.safetensors").read_bytes()), load(adapter)) > 0.1
     assert verify(run)[-1].fault is None
 
     report = (run / "report.json").read_bytes()
@@ -52,4 +62,4 @@ def test_a_changed_line_is_all_that_is_done_again(project: Path, command: Callab
     back = command(project, "run", "distill.yaml")
     assert "round 1: questions: 0 in" in back.stderr and "round 1: answers: 0 in" in back.stderr
     assert dataset(run) == cold, "what the cache holds is what a first build makes, byte for byte"
-    assert (run / "adapter/adapter_model.safetensors").read_bytes() == adapter
+    assert apart(load((run / "adapter/adapter_model.safetensors").read_bytes()), load(adapter)) < 1e-3
