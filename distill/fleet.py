@@ -69,8 +69,9 @@ def jobs_of(folder: Path) -> list[Job]:
 
 
 def work(stage: str, recipe: str, log: str, sets: Sequence[str]) -> tuple[int, str]:
-    """One job, in a process of its own beside its recipe: exit code, and the last line of what it said."""
-    words = [sys.executable, "-W", "ignore", "-c", COMMAND, str(os.getpid()), stage, recipe]
+    """One job, in a process of its own beside its recipe: exit code, and the last line of what it said.
+    Nothing that lies beside the recipe is imported (`-P`)."""
+    words = [sys.executable, "-P", "-W", "ignore", "-c", COMMAND, str(os.getpid()), stage, recipe]
     words += [word for text in sets for word in ("--set", text)]
     with open(log, "ab") as out:
         done = subprocess.run(words, cwd=Path(recipe).parent, stdout=out, stderr=out, check=False)

@@ -201,6 +201,8 @@ def test_memories_on_two_nodes_with_one_worker_killed(tmp_path: Path, cluster: T
 def test_a_job_is_a_process_with_its_own_log(tmp_path: Path) -> None:
     (job, *_) = jobs_of(memories(tmp_path, 2))
     assert last_words(job.log) == ""
+    for name in ("distill", "yaml", "json"):  # what a memory's directory holds is not imported
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n")
     code, said = work("plan", str(job.recipe), str(job.log), ["out=elsewhere"])
     assert code == 0 and "distill run" in said
     assert (tmp_path / "elsewhere" / "plan.jsonl").is_file()
