@@ -191,6 +191,7 @@ def synth(recipe: RecipePath, sets: Sets = None) -> None:
         with flow.leader_first():  # of several processes, as torchrun and accelerate launch start them
             job = flow.prepare(said, *stages.planned(said, _commands(recipe, sets)))
         manifest = flow.synth(job, bars)
+        flow.finished()
     if manifest is None:  # this process does not lead: it has answered its share
         return
     screen.show_synthesis(manifest, str(said.out / "synth" / "dataset"), _command("train", recipe, sets))
@@ -220,6 +221,7 @@ def train(
             if not resume:
                 flow.restart(said)
         card = flow.train(job, bars)
+        flow.finished()
     if card is None:  # this process does not lead: the adapter is written by another
         return
     screen.show_adapter(card.steps, card.losses, str(said.out / "adapter"), _command("check", recipe, sets))

@@ -39,7 +39,7 @@ from distill.synth.teachers import LocalTeacher, ServedTeacher
 from distill.train.adapter import AdapterCard, load_adapter
 from distill.train.loop import default_lr
 from distill.train.model import Base, load_base
-from distill.train.ranks import leader_first, leads, led, spreads
+from distill.train.ranks import finished, leader_first, leads, led, spreads
 from distill.work import (
     Work,
     fits,
@@ -55,6 +55,7 @@ __all__ = [
     "again",
     "ask",
     "check",
+    "finished",
     "judged",
     "leader_first",
     "prepare",

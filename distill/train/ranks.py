@@ -58,6 +58,13 @@ def _state() -> Any:
     return PartialState(cpu=not torch.cuda.is_available(), **waits)
 
 
+def finished() -> None:
+    """Ends the process group when all work is done: its threads must not outlive it, or the process may abort
+    as it exits. A process that fails leaves it alone, so as not to wait for the others."""
+    if world() > 1 and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 @contextmanager
 def leader_first() -> Iterator[None]:
     """The leader goes through the block before all others, which then find its files."""
