@@ -19,8 +19,8 @@ def dataset(run: Path) -> dict[str, bytes]:
 
 
 def apart(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
-    """How far two adapters are from each other, as a share of their size: sums of a processor differ in the
-    last bits with where memory lies, and what training makes of that is not to the byte."""
+    """How far two adapters are from each other, as a share of their size. Trained twice in one process they
+    were once not the same to the byte; other threads or instructions of the processor move them by 2e-5."""
     moved = sum(float((one[name] - other[name]).square().sum()) for name in one.keys() | other.keys())
     return (moved / sum(float(tensor.square().sum()) for tensor in other.values())) ** 0.5
 
@@ -62,4 +62,4 @@ def test_a_changed_line_is_all_that_is_done_again(project: Path, command: Callab
     back = command(project, "run", "distill.yaml")
     assert "round 1: questions: 0 in" in back.stderr and "round 1: answers: 0 in" in back.stderr
     assert dataset(run) == cold, "what the cache holds is what a first build makes, byte for byte"
-    assert apart(load((run / "adapter/adapter_model.safetensors").read_bytes()), load(adapter)) < 1e-3
+    assert apart(load((run / "adapter/adapter_model.safetensors").read_bytes()), load(adapter)) < 1e-4
